@@ -1,0 +1,75 @@
+/* Which filling of the op contract runs. */
+#include "kernels/backend.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The CUDA filling is a plugin, so that programs run where there is no driver
+ * and no cuBLAS. It stands beside this library (or the program that holds it),
+ * or in ../lib/siam of it, or where SIAM_CUDA_PLUGIN says. */
+#define PLUGIN "siam-cuda.so"
+
+typedef kn_backend *(*plugin_open)(kn_error *err);
+
+static void *open_beside(const char *subfolder)
+{
+    Dl_info here;
+    kn_buf path = {0};
+    void *lib = NULL;
+    if (dladdr((const void *)(uintptr_t)&kn_backend_open, &here) && here.dli_fname) {
+        const char *slash = strrchr(here.dli_fname, '/');
+        size_t folder = slash ? (size_t)(slash - here.dli_fname) + 1 : 0;
+        if (!kn_buf_add(&path, here.dli_fname, folder, NULL) && !kn_buf_addf(&path, NULL, "%s%s", subfolder, PLUGIN) &&
+            !kn_buf_add(&path, "", 1, NULL))
+            lib = dlopen(path.p, RTLD_NOW | RTLD_LOCAL);
+    }
+    kn_buf_free(&path);
+    return lib;
+}
+
+kn_backend *kn_backend_cuda(kn_error *err)
+{
+    const char *named = getenv("SIAM_CUDA_PLUGIN");
+    static const char *const places[] = {"./", "../lib/", "../lib/siam/", "siam/"};
+    void *lib = named && *named ? dlopen(named, RTLD_NOW | RTLD_LOCAL) : NULL;
+    for (size_t i = 0; !lib && !(named && *named) && i < sizeof places / sizeof *places; i++)
+        lib = open_beside(places[i]);
+    if (!lib) {
+        const char *why = dlerror();
+        kn_fail(err, "CUDA cannot be used: the plugin " PLUGIN " does not load (%s); build it with `make cuda` (needs nvcc), or use --device cpu",
+                why ? why : "not found");
+        return NULL;
+    }
+    plugin_open open;
+    void *symbol = dlsym(lib, "siam_cuda_open");
+    if (!symbol) {
+        kn_fail(err, "CUDA cannot be used: " PLUGIN " is not a plugin of this version of siam");
+        dlclose(lib);
+        return NULL;
+    }
+    memcpy(&open, &symbol, sizeof open); /* ISO C has no cast from object to function pointer */
+    return open(err); /* the plugin stays loaded: CUDA's own threads may outlive the backend */
+}
+
+kn_backend *kn_backend_open(const char *device, kn_pool *pool, kn_error *err)
+{
+    if (!strcmp(device, "naive"))
+        return kn_backend_naive(err);
+    if (!strcmp(device, "cuda"))
+        return kn_backend_cuda(err);
+    if (!strcmp(device, "auto")) {
+        kn_backend *gpu = kn_backend_cuda(NULL);
+        return gpu ? gpu : kn_backend_cpu(pool, err);
+    }
+    if (!strcmp(device, "cpu"))
+        return kn_backend_cpu(pool, err);
+    kn_fail(err, "%s is no device: auto, cpu and cuda are", device);
+    return NULL;
+}
+
+void kn_backend_close(kn_backend *be)
+{
+    if (be)
+        be->close(be);
+}

@@ -1,0 +1,192 @@
+/* kernels/backend: the one op contract of the tensor core.
+ *
+ * Everything that computes on tensors does so through a kn_backend. There are
+ * three fillings: `naive` (plain loops; the oracle, kept for ever), `cpu`
+ * (OpenBLAS, SIMD, threads) and `cuda` (cuBLAS and kernels, a plugin that is
+ * opened at run time). Whoever writes networks never knows which one runs.
+ *
+ * Rules for every op, said once:
+ *  - All numbers are fp32, row-major, densely packed unless a row stride (ld)
+ *    is given. Images are NHWC, so that "rows x channels" fits everywhere.
+ *  - Outputs come first, inputs are const, sizes last. Buffers come from
+ *    alloc() of the same backend; an output never overlaps an input unless the
+ *    op says that it may.
+ *  - `acc` (0 or 1): 0 overwrites the output, 1 adds to it. Gradients flow
+ *    into a tensor from each of its readers: the first writes, the rest add.
+ *  - Any size may be 0: then nothing happens (reductions give 0).
+ *  - Fixed order: an output element is summed in an order that depends on
+ *    shapes alone. The same inputs give the same bits, whatever the number of
+ *    threads. No atomics in reductions.
+ *  - An op cannot fail on numbers. If a device fails (a launch, memory), the
+ *    backend remembers the first error, later ops do nothing, and sync()
+ *    reports it.
+ *
+ * Letters: N rows (2B for twins), B pairs, C channels, I inputs, O outputs,
+ * D width of a vector. Adding an op: declare it here with its formula, fill
+ * naive first, then cpu and cuda, and add its row to tests/test_ops.c, which
+ * fails while a filling is missing. */
+#ifndef KN_BACKEND_H
+#define KN_BACKEND_H
+
+#include "kernels/base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum { KN_ACT_NONE, KN_ACT_RELU, KN_ACT_ELU } kn_act; /* ELU: alpha 1 (Clevert et al. 2016, eq. 15) */
+typedef enum { KN_EUCLIDEAN, KN_L1, KN_COSINE } kn_distance;
+typedef enum { KN_CONTRASTIVE, KN_HINGE } kn_pair_loss;
+
+/* Inside every square root of a distance: d = sqrt(sum (a-b)^2 + KN_EPS_DIST).
+ * At a = b the distance is sqrt(KN_EPS_DIST) = 1e-6 and its gradient is 0, not
+ * 0/0. Cosine divides by max(|a||b|, KN_EPS_DIST). */
+#define KN_EPS_DIST 1e-12f
+#define KN_EPS_BN 1e-5f /* added to the variance; PyTorch's default */
+
+/* What changes from step to step lives in device memory, so that a recorded
+ * step (see run) can be replayed. The host fills one and upload()s it. */
+typedef struct kn_step {
+    float lr;            /* learning rate of this step */
+    float bias1, bias2;  /* 1/(1-beta1^t), 1/(1-beta2^t): Adam's corrections */
+    float pad;
+    uint64_t count;      /* steps done before this one: dropout's counter */
+} kn_step;
+
+typedef struct kn_backend kn_backend;
+
+struct kn_backend {
+    const char *name;    /* "naive", "cpu", "cuda" */
+    void *state;         /* the filling's own */
+    void (*close)(kn_backend *be);
+    /* One line on what runs here (threads, SIMD, BLAS kernels or device). */
+    const char *(*describe)(kn_backend *be);
+
+    /* ---- memory and order ------------------------------------------------ */
+    /* bytes of zeroed device memory, 64-byte aligned; NULL and err when out.
+     * dealloc(NULL) is allowed. */
+    void *(*alloc)(kn_backend *be, size_t bytes, kn_error *err);
+    void (*dealloc)(kn_backend *be, void *p);
+    /* Copies host -> device, device -> host, device -> device. upload may
+     * return before the copy is done but has read `src` by then; download
+     * waits for all work before it. */
+    void (*upload)(kn_backend *be, void *dst, const void *src, size_t bytes);
+    void (*download)(kn_backend *be, void *dst, const void *src, size_t bytes);
+    void (*copy)(kn_backend *be, void *dst, const void *src, size_t bytes);
+    void (*fill)(kn_backend *be, float *x, float value, size_t n);
+    /* Waits for all work; -1 and err if anything failed since the last sync. */
+    int (*sync)(kn_backend *be, kn_error *err);
+    /* Runs fn(arg), which calls ops of this backend with the same pointers and
+     * sizes at every call with this `slot` (0..7) until forget(slot). A GPU
+     * records the calls once and replays them as one graph. */
+    void (*run)(kn_backend *be, int slot, void (*fn)(void *arg), void *arg);
+    void (*forget)(kn_backend *be, int slot);
+
+    /* ---- matrix product -------------------------------------------------- */
+    /* c[M,N] = (acc ? c : 0) + op(a) op(b); op(a) is [M,K]: a is [M,K], or
+     * [K,M] when ta; op(b) is [K,N]: b is [K,N], or [N,K] when tb. */
+    void (*gemm)(kn_backend *be, float *c, const float *a, const float *b, int ta, int tb, size_t M, size_t N,
+                 size_t K, int acc);
+
+    /* ---- rows and columns ------------------------------------------------ */
+    /* y[N,C] += b[C] on every row. */
+    void (*bias_forward)(kn_backend *be, float *y, const float *b, size_t N, size_t C);
+    /* db[C] = sum over rows of dy[N,C]. */
+    void (*bias_backward)(kn_backend *be, float *db, const float *dy, size_t N, size_t C);
+    /* y = (acc ? y : 0) + x over a block of N rows, C columns, whose rows are
+     * ldy and ldx floats apart: concat forward and backward, add, gradients. */
+    void (*copy2d)(kn_backend *be, float *y, size_t ldy, const float *x, size_t ldx, size_t N, size_t C, int acc);
+    /* y[i] = a[i] + b[i]; y may be a or b. */
+    void (*add)(kn_backend *be, float *y, const float *a, const float *b, size_t n);
+    /* y[r,:] = table[idx[r],:] for R rows of width D; idx in device memory. */
+    void (*gather)(kn_backend *be, float *y, const float *table, const uint32_t *idx, size_t R, size_t D);
+
+    /* ---- activation, dropout --------------------------------------------- */
+    void (*act_forward)(kn_backend *be, float *y, const float *x, kn_act act, size_t n);
+    /* dx (+)= dy * act'(x), told from y = act(x): ReLU' = [y > 0], ELU' = y > 0
+     * ? 1 : y + 1. dx may be dy. */
+    void (*act_backward)(kn_backend *be, float *dx, const float *dy, const float *y, kn_act act, size_t n, int acc);
+    /* Inverted dropout (Srivastava et al. 2014): y (+)= keep(i) ? x/(1-p) : 0.
+     * keep(i) = u(i) >= p with u(i) = kn_u01(word i%4 of kn_philox(seed,
+     * stream, block)), block = step->count * ceil(n/4) + i/4. Backward is the
+     * same call on dy. p in [0,1). y may be x. */
+    void (*dropout)(kn_backend *be, float *y, const float *x, float p, uint64_t seed, uint64_t stream,
+                    const kn_step *step, size_t n, int acc);
+
+    /* ---- batch normalisation (Ioffe, Szegedy 2015, alg. 1 and 2) ---------- */
+    /* y = act(gamma * (x - mean) * rstd + beta + res), over the N rows of each
+     * channel; rstd = 1/sqrt(var + KN_EPS_BN), var the biased variance. res
+     * (nullable) is a residual [N,C]. Stores mean[C], rstd[C] for backward;
+     * running_mean = (1-momentum) running_mean + momentum mean, running_var
+     * likewise with the unbiased variance (biased when N is 1). Sums are taken
+     * so that a large mean does not cancel (two-pass or shifted). */
+    void (*bn_forward)(kn_backend *be, float *y, float *mean, float *rstd, float *running_mean, float *running_var,
+                       const float *x, const float *gamma, const float *beta, const float *res, float momentum,
+                       kn_act act, size_t N, size_t C);
+    /* y = act(gamma * (x - running_mean)/sqrt(running_var + eps) + beta + res).
+     * Rows do not see each other: a lone row gets the same bits as in a batch. */
+    void (*bn_infer)(kn_backend *be, float *y, const float *running_mean, const float *running_var, const float *x,
+                     const float *gamma, const float *beta, const float *res, kn_act act, size_t N, size_t C);
+    /* g = dy * act'(y); dbeta = sum g; dgamma = sum g xhat; dx (+)= gamma rstd
+     * (g - dbeta/N - xhat dgamma/N); dres (+)= g, dres nullable. dx, dres and
+     * dy are three buffers, or dres may be dy when acc_res is 0. */
+    void (*bn_backward)(kn_backend *be, float *dx, float *dres, float *dgamma, float *dbeta, const float *dy,
+                        const float *x, const float *y, const float *mean, const float *rstd, const float *gamma,
+                        kn_act act, size_t N, size_t C, int acc, int acc_res);
+
+    /* ---- twins ------------------------------------------------------------ */
+    /* d[B] between rows i and B+i of z[2B,D]. Euclidean sqrt(sum (a-b)^2 + eps),
+     * L1 sum |a-b|, cosine 1 - a.b / max(|a||b|, eps). */
+    void (*distance)(kn_backend *be, float *d, const float *z, kn_distance kind, size_t B, size_t D);
+    /* Distance, loss and gradient in one pass. y[B] is 1 for duplicates. loss[B]
+     * holds each pair's loss, d[B] its distance, dz[2B,D] the gradient of the
+     * mean loss (the sum of loss[] over B). Losses:
+     * contrastive y d^2 + (1-y) max(margin-d,0)^2  (Hadsell, Chopra, LeCun 2006;
+     *   without their factor 1/2, as the seed of this project),
+     * hinge       y d   + (1-y) max(margin-d,0)    (hinge embedding).
+     * At the kink margin = d the gradient is 0; d|a-b| at a = b is 0. */
+    void (*pair_loss)(kn_backend *be, float *loss, float *d, float *dz, const float *z, const float *y,
+                      kn_distance kind, kn_pair_loss loss_kind, float margin, size_t B, size_t D);
+    /* out[0] = sum of x[n], in a fixed order. */
+    void (*sum)(kn_backend *be, float *out, const float *x, size_t n);
+
+    /* ---- optimisers over one block of parameters --------------------------- */
+    /* Adam (Kingma, Ba 2015, alg. 1): g += decay p; m = b1 m + (1-b1) g;
+     * v = b2 v + (1-b2) g^2; p -= lr (m bias1) / (sqrt(v bias2) + eps). */
+    void (*adam)(kn_backend *be, float *p, float *m, float *v, const float *g, const kn_step *step, float b1,
+                 float b2, float eps, float decay, size_t n);
+    /* SGD as PyTorch writes it: g += decay p; m = momentum m + g (m = g at
+     * step->count 0); p -= lr (nesterov ? g + momentum m : m). momentum 0
+     * leaves m (which may then be NULL) alone. */
+    void (*sgd)(kn_backend *be, float *p, float *m, const float *g, const kn_step *step, float momentum,
+                float decay, int nesterov, size_t n);
+
+    /* ---- search ------------------------------------------------------------ */
+    /* The k rows of base[N,D] nearest to each of query[Q,D], nearest first;
+     * equal distances in order of row. dist[Q,k], idx[Q,k]; when k > N the rest
+     * is +inf and UINT32_MAX. Distances follow the formulas of `distance`, not
+     * |a|^2 + |b|^2 - 2ab, which cancels near a = b, where it matters most. */
+    void (*nearest)(kn_backend *be, float *dist, uint32_t *idx, const float *query, const float *base,
+                    kn_distance kind, size_t Q, size_t N, size_t D, size_t k);
+};
+
+/* ---- opening -------------------------------------------------------------- */
+
+kn_backend *kn_backend_naive(kn_error *err);
+/* pool: shared with the caller, must outlive the backend; NULL runs serially. */
+kn_backend *kn_backend_cpu(kn_pool *pool, kn_error *err);
+/* Opens the plugin siam-cuda.so; NULL and a sentence that says why it cannot. */
+kn_backend *kn_backend_cuda(kn_error *err);
+/* device: "auto" (a GPU when there is one, else the cpu), "cpu", "cuda" or
+ * "naive". */
+kn_backend *kn_backend_open(const char *device, kn_pool *pool, kn_error *err);
+void kn_backend_close(kn_backend *be); /* NULL is allowed */
+
+/* Which BLAS kernels run and why, for --version, `make info` and siam-bench,
+ * e.g. "OpenBLAS 0.3.21, Haswell kernels (chosen by siam: library would ...)". */
+const char *kn_blas_describe(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
