@@ -34,7 +34,9 @@
 extern "C" {
 #endif
 
-typedef enum { KN_ACT_NONE, KN_ACT_RELU, KN_ACT_ELU } kn_act; /* ELU: alpha 1 (Clevert et al. 2016, eq. 15) */
+/* ReLU is max(x, 0), ELU has alpha 1 (Clevert et al. 2016, eq. 15); NaN stays
+ * NaN through both, so that a diverging run is seen. */
+typedef enum { KN_ACT_NONE, KN_ACT_RELU, KN_ACT_ELU } kn_act;
 typedef enum { KN_EUCLIDEAN, KN_L1, KN_COSINE } kn_distance;
 typedef enum { KN_CONTRASTIVE, KN_HINGE } kn_pair_loss;
 
@@ -144,7 +146,8 @@ struct kn_backend {
      * contrastive y d^2 + (1-y) max(margin-d,0)^2  (Hadsell, Chopra, LeCun 2006;
      *   without their factor 1/2, as the seed of this project),
      * hinge       y d   + (1-y) max(margin-d,0)    (hinge embedding).
-     * At the kink margin = d the gradient is 0; d|a-b| at a = b is 0. */
+     * At the kink margin = d the gradient is 0; d|a-b| at a = b is 0; cosine's
+     * where |a||b| <= eps (a zero vector has no direction) is 0. */
     void (*pair_loss)(kn_backend *be, float *loss, float *d, float *dz, const float *z, const float *y,
                       kn_distance kind, kn_pair_loss loss_kind, float margin, size_t B, size_t D);
     /* out[0] = sum of x[n], in a fixed order. */
@@ -164,7 +167,7 @@ struct kn_backend {
     /* ---- search ------------------------------------------------------------ */
     /* The k rows of base[N,D] nearest to each of query[Q,D], nearest first;
      * equal distances in order of row. dist[Q,k], idx[Q,k]; when k > N the rest
-     * is +inf and UINT32_MAX. Distances follow the formulas of `distance`, not
+     * is +inf and UINT32_MAX; a NaN distance is never among them. Distances follow the formulas of `distance`, not
      * |a|^2 + |b|^2 - 2ab, which cancels near a = b, where it matters most. */
     void (*nearest)(kn_backend *be, float *dist, uint32_t *idx, const float *query, const float *base,
                     kn_distance kind, size_t Q, size_t N, size_t D, size_t k);

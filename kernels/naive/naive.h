@@ -1,0 +1,22 @@
+/* kernels/naive: the op contract in plain loops, the oracle of all tests.
+ *
+ * Written to be read beside the formulas of backend.h: sums run in double, one
+ * element after the other, and nothing is fused, blocked or threaded. Start at
+ * naive.c. */
+#ifndef KN_NAIVE_H
+#define KN_NAIVE_H
+
+#include "kernels/backend.h"
+
+/* Each puts its family of ops into the table. */
+void kn_naive_dense(kn_backend *be);     /* gemm, rows, activation, dropout, optimisers */
+void kn_naive_batchnorm(kn_backend *be);
+void kn_naive_pair(kn_backend *be);      /* distances, losses, search */
+
+float kn_naive_act(float x, kn_act act);       /* NaN stays NaN */
+float kn_naive_act_slope(float y, kn_act act); /* act'(x), told from y = act(x) */
+
+/* Memory, order and run() of fillings whose device is the host itself. */
+void kn_host_memory(kn_backend *be);
+
+#endif

@@ -1,0 +1,100 @@
+/* Naive distances, pair losses and search. Formulas: backend.h. */
+#include "kernels/naive/naive.h"
+
+#include <math.h>
+
+static double pair_distance(const float *a, const float *b, kn_distance kind, size_t D)
+{
+    double l1 = 0, l2 = 0, ab = 0, aa = 0, bb = 0;
+    for (size_t i = 0; i < D; i++) {
+        double u = (double)a[i], v = (double)b[i];
+        l1 += fabs(u - v);
+        l2 += (u - v) * (u - v);
+        ab += u * v, aa += u * u, bb += v * v;
+    }
+    switch (kind) {
+    case KN_EUCLIDEAN: return sqrt(l2 + (double)KN_EPS_DIST);
+    case KN_L1: return l1;
+    case KN_COSINE: return 1 - ab / fmax(sqrt(aa * bb), (double)KN_EPS_DIST);
+    }
+    return NAN;
+}
+
+static void distance(kn_backend *be, float *d, const float *z, kn_distance kind, size_t B, size_t D)
+{
+    (void)be;
+    for (size_t i = 0; i < B; i++)
+        d[i] = (float)pair_distance(z + i * D, z + (B + i) * D, kind, D);
+}
+
+/* da[D] = k * d distance(a, b) / d a; the distance itself is d. */
+static void distance_gradient(float *da, const float *a, const float *b, double d, double k, kn_distance kind,
+                              size_t D)
+{
+    double aa = 0, bb = 0;
+    for (size_t i = 0; i < D; i++)
+        aa += (double)a[i] * (double)a[i], bb += (double)b[i] * (double)b[i];
+    double norms = sqrt(aa * bb);
+    for (size_t i = 0; i < D; i++) {
+        double u = (double)a[i], v = (double)b[i], slope = 0;
+        if (kind == KN_EUCLIDEAN)
+            slope = (u - v) / d;
+        else if (kind == KN_L1)
+            slope = (u > v) - (u < v);
+        else if (norms > (double)KN_EPS_DIST) /* d cos / da = b/(|a||b|) - cos a/|a|^2 */
+            slope = (1 - d) * u / aa - v / norms;
+        da[i] = (float)(k * slope);
+    }
+}
+
+static void pair_loss(kn_backend *be, float *loss, float *d, float *dz, const float *z, const float *y,
+                      kn_distance kind, kn_pair_loss loss_kind, float margin, size_t B, size_t D)
+{
+    (void)be;
+    for (size_t i = 0; i < B; i++) {
+        const float *a = z + i * D, *b = z + (B + i) * D;
+        double dist = pair_distance(a, b, kind, D), same = (double)y[i];
+        double short_of = (double)margin - dist > 0 ? (double)margin - dist : 0;
+        double slope; /* d loss / d dist */
+        if (loss_kind == KN_CONTRASTIVE) {
+            loss[i] = (float)(same * dist * dist + (1 - same) * short_of * short_of);
+            slope = 2 * same * dist - 2 * (1 - same) * short_of;
+        } else {
+            loss[i] = (float)(same * dist + (1 - same) * short_of);
+            slope = same - (1 - same) * (short_of > 0);
+        }
+        d[i] = (float)dist;
+        distance_gradient(dz + i * D, a, b, dist, slope / (double)B, kind, D);
+        distance_gradient(dz + (B + i) * D, b, a, dist, slope / (double)B, kind, D);
+    }
+}
+
+/* Keeps best[k] in ascending order by (distance, row): insertion. */
+static void nearest(kn_backend *be, float *dist, uint32_t *idx, const float *query, const float *base,
+                    kn_distance kind, size_t Q, size_t N, size_t D, size_t k)
+{
+    (void)be;
+    for (size_t q = 0; q < Q; q++) {
+        float *best = dist + q * k;
+        uint32_t *row = idx + q * k;
+        for (size_t i = 0; i < k; i++)
+            best[i] = INFINITY, row[i] = UINT32_MAX;
+        for (size_t n = 0; n < N; n++) {
+            float d = (float)pair_distance(query + q * D, base + n * D, kind, D);
+            size_t at = k;
+            while (at > 0 && (d < best[at - 1] || (d == best[at - 1] && (uint32_t)n < row[at - 1])))
+                at--;
+            for (size_t i = k; i-- > at + 1;)
+                best[i] = best[i - 1], row[i] = row[i - 1];
+            if (at < k)
+                best[at] = d, row[at] = (uint32_t)n;
+        }
+    }
+}
+
+void kn_naive_pair(kn_backend *be)
+{
+    be->distance = distance;
+    be->pair_loss = pair_loss;
+    be->nearest = nearest;
+}
