@@ -26,55 +26,77 @@ extern "C" {
  * Each op reads the result of the line above (the first line the input, whose
  * name is `input`); add and concat read the named results too: `add r1` is
  * above + r1, `concat r3 r2 r1` is exactly these three. A name may be used
- * after its line. The last line is the vector that twins compare. */
-typedef enum { SM_INPUT, SM_LINEAR, SM_BATCHNORM, SM_ACT, SM_ADD, SM_CONCAT, SM_DROPOUT } sm_op;
+ * after its line. The last line is the vector that twins compare; every other
+ * result must be read by somebody. */
+typedef enum {
+    SM_INPUT, SM_LINEAR, SM_BATCHNORM, SM_RELU, SM_ELU, SM_ADD, SM_CONCAT, SM_DROPOUT,
+    SM_OPS /* how many; op.h has the table of what each does */
+} sm_op;
 
-enum { SM_MAX_NODES = 1024, SM_MAX_INPUTS = 8 };
+enum { SM_MAX_NODES = 1024, SM_MAX_INPUTS = 8, SM_MAX_WIDTH = 1 << 16 };
 
 typedef struct sm_node {
     sm_op op;
-    int in[SM_MAX_INPUTS], inputs; /* nodes read, all before this one */
+    int in[SM_MAX_INPUTS], inputs; /* nodes read, all before this one. A batchnorm's second input, which it
+                                    * has only once fused, is a residual added before act */
     size_t width;                  /* channels of the result */
-    kn_act act;                    /* SM_ACT, and SM_BATCHNORM once fused */
-    int residual;                  /* SM_BATCHNORM once fused: node added before act, or -1 */
+    kn_act act;                    /* of SM_RELU and SM_ELU, and of a batchnorm once fused */
     bool bias;                     /* SM_LINEAR */
     float p;                       /* SM_DROPOUT */
-    size_t param;                  /* offset of its parameters in the block */
-    size_t stat;                   /* SM_BATCHNORM: offset of running mean, variance */
-    int line;                      /* in the text, for messages and tensor names */
+    size_t param, stat;            /* where its parts start in the two blocks */
+    int number;                    /* of the op in the text, from 1: part names, random streams */
+    kn_str name;                   /* in the graph's text; empty when it has none */
 } sm_node;
 
+/* One named tensor in the block of parameters or in that of statistics, named
+ * as PyTorch would: "1.weight" [OUT, IN] and "1.bias" of a linear that is the
+ * first op; "2.weight" (gamma), "2.bias" (beta), "2.running_mean" and
+ * "2.running_var" of a batchnorm that is the second. */
+typedef struct sm_part {
+    char name[32];
+    bool stat;
+    size_t offset, ndim, shape[4];
+} sm_part;
+
 typedef struct sm_graph {
-    sm_node *node;
+    sm_node *node; /* node[0] is the input, the last one the output */
     int nodes;
+    sm_part *part; /* in order of the text, without gap or overlap in either block */
+    int parts;
     size_t input_width, output_width;
     size_t params, stats; /* floats in the two blocks */
     char *text;           /* the text it was made from, owned */
 } sm_graph;
 
 /* text: a network, for inputs of width `input`. NULL and an error that names
- * the line. batchnorm followed only by add and/or an activation becomes one
- * node (the op contract has them fused). */
+ * the line. */
 sm_graph *sm_graph_parse(const char *text, size_t input, kn_error *err);
-void sm_graph_free(sm_graph *g);
+void sm_graph_free(sm_graph *g); /* NULL is allowed */
 
-/* The text of a built-in network, kn_alloc'd: "seed" (DESIGN: residual, three
+/* ---- arch.c: the networks that have a name ------------------------------------------ */
+
+/* The text, kn_alloc'd, of a built-in network: "seed" (DESIGN: residual, three
  * layers, concat), its ablations ("mlp2", "mlp3", "residual-post", "residual",
  * "residual-dropout"), "wide" (the default for training), "linear"; or, when
- * the name has a space or newline or is a file, that text itself. */
-char *sm_arch_text(const char *name_or_text, kn_error *err);
+ * the name has a space or newline or is a file, that text itself. dropout in
+ * [0,1): where not 0, that much on the input of every linear but the first. */
+char *sm_arch_text(const char *name_or_text, double dropout, kn_error *err);
 
 /* ---- net.c: a graph on a backend ---------------------------------------------------- */
 
 typedef struct sm_net sm_net;
 
 /* One block each of parameters, gradients and running statistics on the
- * backend; activations for at most `rows` rows. train false: no gradients. */
+ * backend; activations for at most `rows` rows. train false: no gradients,
+ * sm_net_infer only. g and be must outlive it. */
 sm_net *sm_net_new(const sm_graph *g, kn_backend *be, size_t rows, bool train, kn_error *err);
-void sm_net_free(sm_net *n);
-/* Initial values as PyTorch's Linear (uniform +-1/sqrt(I)), gamma 1, beta 0. */
-void sm_net_init(sm_net *n, uint64_t seed);
-/* Host copies of the blocks: [params] and [stats] floats. */
+void sm_net_free(sm_net *n); /* NULL is allowed */
+/* Initial values, into host blocks of g->params and g->stats floats: as
+ * PyTorch's Linear (uniform +-1/sqrt(IN)) and BatchNorm (gamma 1, beta 0). Every
+ * op draws from a stream of its own. */
+void sm_graph_init(const sm_graph *g, float *params, float *stats, uint64_t seed);
+/* Host copies of the blocks: [params] and [stats] floats. get waits for all
+ * work before it. */
 void sm_net_get(sm_net *n, float *params, float *stats);
 void sm_net_set(sm_net *n, const float *params, const float *stats);
 float *sm_net_input(sm_net *n);        /* device [rows, input_width], to be filled */
@@ -83,7 +105,9 @@ float *sm_net_output_grad(sm_net *n);  /* device, to be filled before backward *
 float *sm_net_params(sm_net *n);       /* device blocks */
 float *sm_net_grads(sm_net *n);
 float *sm_net_stats(sm_net *n);
-/* Training mode: batch statistics, dropout drawn with step (device memory). */
+/* Training mode: batch statistics, dropout drawn with step (device memory).
+ * backward follows a forward of the same rows, step and seed, and overwrites
+ * all gradients. None of the three allocates; all may be recorded. */
 void sm_net_forward(sm_net *n, size_t rows, const kn_step *step, uint64_t seed);
 void sm_net_backward(sm_net *n, size_t rows, const kn_step *step, uint64_t seed);
 /* Running statistics, no dropout. */
@@ -121,47 +145,65 @@ typedef struct sm_train_options {
     kn_pair_loss loss;
     double margin;
     sm_optimizer optimizer;
-    double lr, momentum, beta1, beta2, epsilon, decay;
+    double lr;
+    double beta1, beta2, epsilon; /* SM_ADAM */
+    double momentum;          /* SM_SGD */
     bool nesterov;
-    sm_schedule schedule;
-    double schedule_factor;   /* SM_STEP: lr *= factor every schedule_epochs */
+    double decay;             /* L2, added to the gradient */
+    sm_schedule schedule;     /* see sm_rate */
+    double schedule_factor;
     int schedule_epochs;
     double warmup;            /* share of all steps with a rising rate */
     double dropout;           /* on the input of every linear but the first; 0: none */
     int batch, epochs;
     int patience;             /* epochs without a better dev AUC; 0: run all */
-    double hold_out;          /* share of the data used as dev when none is given */
+    double hold_out;          /* share of the data used as dev when none is given; 0: no dev */
     uint64_t seed;
 } sm_train_options;
 
 sm_train_options sm_train_defaults(void);
-/* NULL, or the sentence that says which option cannot be. */
-const char *sm_train_check(const sm_train_options *o);
+/* Do the options make sense together? */
+int sm_train_check(const sm_train_options *o, kn_error *err) KN_MUST_CHECK;
+/* All that decides the result, as JSON; kn_alloc'd. */
+char *sm_train_settings(const sm_train_options *o, kn_error *err);
+/* schedule.c: the learning rate of step `step` (from 0) when an epoch has
+ * `steps` steps. Constant; SM_STEP: times schedule_factor every schedule_epochs;
+ * SM_COSINE: lr (1 + cos(pi t/T))/2, t = step, T = all steps (Loshchilov,
+ * Hutter 2017, eq. 5 without restarts, eta_min 0). Over the first `warmup`
+ * share of all T steps times (step+1)/(warmup T). */
+double sm_rate(const sm_train_options *o, uint64_t step, uint64_t steps);
 
 typedef struct sm_epoch {
     int epoch, epochs;        /* from 1 */
     double loss, lr;          /* mean training loss; rate at its end */
-    double dev_loss, dev_auc, dev_accuracy; /* accuracy at the best dev threshold */
-    double seconds, pairs_per_second;
+    double dev_loss, dev_auc, dev_accuracy; /* accuracy at the best dev threshold; NaN without dev */
+    double seconds, pairs_per_second; /* of training, dev not counted */
     bool best;
 } sm_epoch;
 
-typedef struct sm_train_hooks {
-    void (*epoch)(void *arg, const sm_epoch *e);
-    void (*progress)(void *arg, int epoch, size_t done, size_t total); /* pairs, a few times a second */
-    bool (*stop)(void *arg);  /* asked between steps: true saves a checkpoint and ends */
-    void *arg;
-} sm_train_hooks;
-
 typedef struct sm_model sm_model;
 
-/* Trains, keeps the weights of the best dev AUC, calibrates on dev. checkpoint
- * (nullable): path saved after every epoch; resume: start from it when it
- * exists; the end is bit-equal to a run never interrupted. init (nullable):
- * start from these weights. Returns the model. */
-sm_model *sm_train(const sm_pairs *train, const sm_pairs *dev, const sm_train_options *o, kn_backend *be,
-                   const char *checkpoint, bool resume, const sm_model *init, const sm_train_hooks *hooks,
-                   kn_error *err);
+/* How a run is driven, apart from what decides its result; all may be 0. */
+typedef struct sm_train_control {
+    const char *checkpoint;   /* saved after every epoch; the caller removes it when the model is safe */
+    bool resume;              /* start from the checkpoint when the file exists */
+    const sm_model *init;     /* start from these weights */
+    void (*start)(void *arg, const sm_graph *g, size_t train, size_t dev, int done); /* pairs; epochs done */
+    void (*epoch)(void *arg, const sm_epoch *e);
+    void (*progress)(void *arg, int epoch, size_t done, size_t total); /* pairs, a few times a second */
+    bool (*stop)(void *arg);  /* asked between steps: true ends the run; the checkpoint has the whole epochs */
+    void *arg;
+} sm_train_control;
+
+/* Trains, keeps the weights of the best dev AUC (with no dev part: the last),
+ * calibrates on dev. dev NULL: a share is held out of train. An epoch is a
+ * seeded shuffle cut into batches of o->batch pairs; the last batch is what is
+ * left, and when that is one single pair it waits for another epoch's shuffle,
+ * since batch statistics of two rows would say next to nothing. A run that was
+ * stopped or killed and resumed ends bit-equal to one that was not. The model's
+ * recipe is borrowed from train. NULL and err on failure and when stopped. */
+sm_model *sm_train(const sm_pairs *train, const sm_pairs *dev, const sm_train_options *o,
+                   const sm_train_control *control, kn_backend *be, kn_error *err);
 
 /* ---- model.c: the self-contained file ------------------------------------------------------ */
 
@@ -192,13 +234,6 @@ sm_model *sm_model_open_memory(const void *p, size_t n, kn_error *err);
 int sm_model_save(const sm_model *m, const char *path, kn_error *err) KN_MUST_CHECK;
 int sm_model_bytes(const sm_model *m, kn_buf *out, kn_error *err) KN_MUST_CHECK;
 void sm_model_free(sm_model *m); /* NULL is allowed */
-double sm_model_probability(const sm_model *m, double distance);
-/* Sets threshold, alpha and beta from the distances of a dev part: the
- * threshold of the best accuracy (sm_evaluate's threshold_best), and
- * sm_calibrate. 0 when done; 1 when the data cannot say (empty, one class, all
- * distances equal): the model is then uncalibrated with threshold 0.5, and why
- * (nullable) says so; -1 and why when memory is out or a number is not finite. */
-int sm_model_calibrate(sm_model *m, const float *d, const float *label, size_t n, kn_error *why) KN_MUST_CHECK;
 
 /* ---- encode.c: vectors through a model -------------------------------------------------------- */
 
@@ -228,6 +263,17 @@ void sm_encoder_free(sm_encoder *e);          /* NULL is allowed */
  * 0, a class is missing, or all distances are equal: then nothing says what
  * beta is. */
 int sm_calibrate(double *alpha, double *beta, const float *d, const float *label, size_t n, kn_error *err) KN_MUST_CHECK;
+
+/* Sets threshold, alpha and beta of a model from the distances of a dev part:
+ * the threshold of the best accuracy (sm_evaluate's threshold_best), and
+ * sm_calibrate. 0 when done; 1 when the data cannot say (sm_calibrate's
+ * reasons): the model is then uncalibrated with threshold 0.5, and why
+ * (nullable) says so; -1 and why when memory is out or a number is not finite. */
+int sm_model_calibrate(sm_model *m, const float *d, const float *label, size_t n, kn_error *why) KN_MUST_CHECK;
+
+/* The probability that a pair at this distance is a duplicate; NaN while the
+ * model is not calibrated. */
+double sm_model_probability(const sm_model *m, double distance);
 
 /* ---- eval.c: metrics ----------------------------------------------------------------------------- */
 
