@@ -98,7 +98,7 @@ demo: all ## the whole way on the bundled sample, in under a minute
 	@SIAM_BIN=$(B)/bin sh tools/demo
 
 seed-table: all ## PAIRS=pairs VECTORS=store: every variant of the 2017 experiment, beside its figures
-	@SIAM_BIN=$(B)/bin sh tools/seed-table "$(PAIRS)" "$(VECTORS)"
+	@SIAM_BIN=$(B)/bin sh tools/seed-table "$(PAIRS)" "$(VECTORS)" "$(OWN)"
 
 bench: all ## speed of every op and stage, beside the peers that are installed
 	@SIAM_BIN=$(B)/bin sh tests/peers/bench
