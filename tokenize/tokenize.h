@@ -1,17 +1,19 @@
 /* tokenize: UTF-8 -> tokens, and the table that numbers them.
  *
  * A tokenizer of profile "glove" cuts text as the text of GloVe 6B was cut:
- * Penn-Treebank-like, lower case. Start at tok_tokens in tokenize.c. */
+ * Penn-Treebank-like, lower case. Start at tok_tokens in tokenize.c;
+ * normalize.c is what happens to text that is not ASCII before, and pairs.c
+ * puts a whole CSV of question pairs through tokenizers in parallel. */
 #ifndef TOK_TOKENIZE_H
 #define TOK_TOKENIZE_H
 
-#include "kernels/base.h"
+#include "data/data.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* ---- tokens ----------------------------------------------------------------- */
+/* ---- tokens: tokenize.c -------------------------------------------------------- */
 
 typedef struct tok_tokenizer tok_tokenizer;
 
@@ -20,12 +22,64 @@ typedef struct tok_tokenizer tok_tokenizer;
 tok_tokenizer *tok_new(const char *profile, kn_error *err);
 const char *tok_profile(const tok_tokenizer *t);
 /* The tokens of text: *n slices that live until the next call. Invalid UTF-8
- * bytes never fail: they become U+FFFD, apart. Idempotent: the tokens of the
- * tokens joined by single spaces are the same. 0 / -1 (memory only). */
+ * bytes never fail: they become U+FFFD, apart. A token is never empty and holds
+ * no white space or control character. Idempotent: the tokens of the tokens
+ * joined by single spaces are the same. 0 / -1 (memory only). */
 int tok_tokens(tok_tokenizer *t, const kn_str **tokens, size_t *n, kn_str text, kn_error *err) KN_MUST_CHECK;
 void tok_free(tok_tokenizer *t);
 
-/* ---- vocabulary: strings <-> numbers 0, 1, 2, ... ----------------------------- */
+/* ---- text that is not ASCII: normalize.c ----------------------------------------- */
+
+/* The 128 ASCII bytes as the profile folds them: lower case, ` is ', control
+ * characters are spaces. */
+void tok_fold_ascii(char fold[128]);
+
+/* text as Unicode NFKC (UAX #15) in lower case without default-ignorable code
+ * points; quotes and dashes folded to ASCII; each symbol or punctuation mark
+ * that is not ASCII between spaces, so that every other byte over 0x7f is part
+ * of a word; white space and controls are spaces. *out (kn_alloc'd, grown, of
+ * *cap bytes) receives *n bytes, *code is scratch of the same kind. */
+typedef struct tok_normalizer {
+    char *out;
+    size_t n, cap;
+    int32_t *code;
+    size_t codes, code_cap;
+} tok_normalizer;
+
+int tok_normalize(tok_normalizer *z, kn_str text, kn_error *err) KN_MUST_CHECK;
+void tok_normalizer_free(tok_normalizer *z);
+
+/* ---- a CSV of pairs, tokenised in parallel and in order: pairs.c ------------------- */
+
+typedef struct tok_pair {
+    kn_str q[2];       /* the questions' tokens, joined by one space */
+    size_t n[2];       /* how many */
+    int label;         /* as in ds_pair */
+    const kn_str *raw; /* the row's fields as they stood, when asked for */
+    size_t fields;
+} tok_pair;
+
+typedef struct tok_pairs_options {
+    const char *profile;
+    bool keep_raw; /* fill raw and fields */
+    /* Takes the pairs in the order of the file, one at a time, though on any of
+     * the pool's threads. 0, or -1 and err to stop. */
+    int (*pair)(void *arg, const tok_pair *p, kn_error *err);
+    /* Called now and then on the caller's thread with the rows done (nullable). */
+    void (*progress)(void *arg, uint64_t rows);
+    void *arg;
+} tok_pairs_options;
+
+/* Puts all of `in` through o->pair. While one batch is tokenised, the next is
+ * read and the one before goes to o->pair: memory is three batches, whatever the
+ * file's size. pool may be NULL. */
+int tok_pairs(ds_pairs *in, const tok_pairs_options *o, kn_pool *pool, kn_error *err) KN_MUST_CHECK;
+
+/* Cuts the next token off *joined (tokens joined by one space): false at the
+ * end. */
+bool tok_next(kn_str *joined, kn_str *token);
+
+/* ---- vocabulary: strings <-> numbers 0, 1, 2, ...: vocab.c --------------------------- */
 
 typedef struct tok_vocab tok_vocab;
 
@@ -36,7 +90,7 @@ tok_vocab *tok_vocab_new(kn_error *err);
 /* The number of s, given now if it is new; TOK_NONE and err when out of memory. */
 uint32_t tok_vocab_add(tok_vocab *v, kn_str s, kn_error *err);
 uint32_t tok_vocab_find(const tok_vocab *v, kn_str s); /* or TOK_NONE */
-kn_str tok_vocab_word(const tok_vocab *v, uint32_t id);
+kn_str tok_vocab_word(const tok_vocab *v, uint32_t id); /* valid until the next add */
 uint32_t tok_vocab_size(const tok_vocab *v);
 void tok_vocab_free(tok_vocab *v);
 
