@@ -14,10 +14,13 @@ extern "C" {
 
 /* ---- streams: stream.c ---------------------------------------------------- */
 
-/* Bytes from a file, "-" (stdin), a gzip file (all members) or the first
- * member of a zip archive (zip64 too), told apart by content. */
+/* Bytes from a file, "-" (stdin), a gzip file (all members) or a member of a
+ * zip archive (zip64 too), told apart by content. */
 typedef struct ds_stream ds_stream;
 
+/* Of an archive the first member, or the one that path names after a colon:
+ * "glove.6B.zip:glove.6B.100d.txt". Sentences about streams and rows do not
+ * name the file: the caller, who knows what it is for, puts ds_name before. */
 ds_stream *ds_open(const char *path, kn_error *err);
 /* Reads p[0..n) in pieces of at most `chunk` bytes (0: no limit); p is not
  * copied. For tests and for text already in memory. */
@@ -25,10 +28,14 @@ ds_stream *ds_open_memory(const void *p, size_t n, size_t chunk, kn_error *err);
 /* Up to n bytes into buf: the count, 0 at the end, -1 on an error (a truncated
  * or corrupt archive is one). */
 ptrdiff_t ds_read(ds_stream *s, void *buf, size_t n, kn_error *err);
-/* For progress: compressed bytes consumed so far and the total, 0 if unknown. */
+/* For progress: bytes consumed so far and the total, 0 if unknown; compressed
+ * bytes of gzip, plain ones of a zip member. */
 void ds_progress(const ds_stream *s, uint64_t *done, uint64_t *total);
 const char *ds_name(const ds_stream *s); /* the path, or "<stdin>" */
 void ds_close(ds_stream *s);             /* NULL is allowed */
+
+/* A descriptor of a file without a name, in TMPDIR or /tmp, gone when closed; -1. */
+int ds_temporary(kn_error *err);
 
 /* Lines of a stream, without their ending (LF or CRLF). */
 typedef struct ds_lines ds_lines;
@@ -43,17 +50,23 @@ void ds_lines_free(ds_lines *l);
 /* ---- CSV and TSV: csv.c ---------------------------------------------------- */
 
 /* RFC 4180: quotes, doubled quotes, embedded newlines, CRLF or LF, an optional
- * BOM, empty fields, a last row without a newline; fields of up to 16 MiB. The
- * delimiter is the comma, or the tab when the header row holds one outside
- * quotes and no comma splits it better (`delimiter` 0 = find out). In the
- * Quora TSV form quoting is the same. Rows must have as many fields as the
- * header. Streaming: memory is one row. */
+ * BOM, empty fields, a last row without a newline; rows of up to 16 MiB. The
+ * delimiter is the comma, or the tab when it cuts the header row into at least
+ * as many columns. Rows must have as many fields as the header. Bytes are kept
+ * as they are: NUL, invalid UTF-8 and a lone CR are text. Streaming: memory is
+ * one row.
+ *
+ * Where RFC 4180 is silent or real files break it:
+ * - a quote inside an unquoted field is text (as in Python's csv and libcsv);
+ * - text behind a closing quote makes the row malformed (Python's strict=True);
+ * - a blank line is no row, unless there is one column: then its field is empty. */
 typedef struct ds_csv ds_csv;
 
 typedef struct ds_row {
     size_t n;              /* fields */
     const kn_str *field;   /* unquoted values */
     const kn_str *raw;     /* the same fields as they stood, quotes included */
+    kn_str line;           /* the row as it stood, with the newline if it had one, the header's with the BOM */
     uint64_t row, byte;    /* number (header = 1) and byte offset of its start */
 } ds_row;                  /* slices are valid until the next call */
 
@@ -61,22 +74,23 @@ ds_csv *ds_csv_new(ds_stream *s, char delimiter, kn_error *err); /* reads the he
 const ds_row *ds_csv_header(const ds_csv *c);
 char ds_csv_delimiter(const ds_csv *c);
 /* 1 a row; 0 the end; -1 the stream failed; -2 this row is malformed: err says
- * row and byte and what is wrong, and the next call resumes at the row after
- * it. An unclosed quote at the end of the file is one malformed row that
- * starts where the quote's row starts; only that line is rejected and reading
- * resumes at the line after it, so that one stray quote cannot swallow a file
- * silently. */
+ * row and byte and what is wrong, and the next call goes on behind it. That is
+ * behind the whole row when only its number of fields is wrong. When its quotes
+ * are (text behind a closing quote, a quote not closed in 16 MiB or at the end)
+ * nobody knows where it ends: only its first line is rejected and reading goes
+ * on at the second, so that a stray quote cannot swallow good rows. */
 int ds_csv_next(ds_csv *c, ds_row *row, kn_error *err);
 void ds_csv_free(ds_csv *c);
 
-/* Appends one field to out, quoted only when it must be. */
+/* Appends one field to out, quoted only when it must be. (A row of one empty
+ * field is a blank line then.) */
 int ds_csv_put(kn_buf *out, kn_str field, char delimiter, kn_error *err) KN_MUST_CHECK;
 
 /* ---- question pairs: pairs.c ----------------------------------------------- */
 
 typedef struct ds_pair {
     kn_str q1, q2;
-    int label;         /* 0, 1, or -1 when there is no label column */
+    int label;         /* 0, 1, or -1 when there is none */
     kn_str qid1, qid2; /* empty when there are no such columns */
     ds_row row;
 } ds_pair;
@@ -91,8 +105,9 @@ typedef struct ds_pairs_options {
 
 /* Opens path (ds_open) and finds the columns by header name. */
 ds_pairs *ds_pairs_open(const char *path, const ds_pairs_options *o, kn_error *err);
-/* 1 a pair, 0 the end, -1 an error that names row and byte. A label must be
- * 0 or 1. Slices are valid until the next call. */
+/* 1 a pair, 0 the end, -1 an error that names row and byte. A label must be 0 or
+ * 1, else the row is malformed; it may be empty when it is not needed. Slices
+ * are valid until the next call. */
 int ds_pairs_next(ds_pairs *p, ds_pair *pair, kn_error *err);
 ds_csv *ds_pairs_csv(ds_pairs *p);             /* for header and delimiter */
 ds_stream *ds_pairs_stream(ds_pairs *p);       /* for name and progress */
