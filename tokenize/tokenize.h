@@ -28,27 +28,6 @@ const char *tok_profile(const tok_tokenizer *t);
 int tok_tokens(tok_tokenizer *t, const kn_str **tokens, size_t *n, kn_str text, kn_error *err) KN_MUST_CHECK;
 void tok_free(tok_tokenizer *t);
 
-/* ---- text that is not ASCII: normalize.c ----------------------------------------- */
-
-/* The 128 ASCII bytes as the profile folds them: lower case, ` is ', control
- * characters are spaces. */
-void tok_fold_ascii(char fold[128]);
-
-/* text as Unicode NFKC (UAX #15) in lower case without default-ignorable code
- * points; quotes and dashes folded to ASCII; each symbol or punctuation mark
- * that is not ASCII between spaces, so that every other byte over 0x7f is part
- * of a word; white space and controls are spaces. *out (kn_alloc'd, grown, of
- * *cap bytes) receives *n bytes, *code is scratch of the same kind. */
-typedef struct tok_normalizer {
-    char *out;
-    size_t n, cap;
-    int32_t *code;
-    size_t codes, code_cap;
-} tok_normalizer;
-
-int tok_normalize(tok_normalizer *z, kn_str text, kn_error *err) KN_MUST_CHECK;
-void tok_normalizer_free(tok_normalizer *z);
-
 /* ---- a CSV of pairs, tokenised in parallel and in order: pairs.c ------------------- */
 
 typedef struct tok_pair {
