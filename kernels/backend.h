@@ -60,6 +60,7 @@ typedef struct kn_backend kn_backend;
 struct kn_backend {
     const char *name;    /* "naive", "cpu", "cuda" */
     void *state;         /* the filling's own */
+    bool host_memory;    /* ops may be given pointers to the host's memory */
     void (*close)(kn_backend *be);
     /* One line on what runs here (threads, SIMD, BLAS kernels or device). */
     const char *(*describe)(kn_backend *be);

@@ -138,6 +138,8 @@ int sm_pairs_hold_out(sm_pairs *train, sm_pairs *dev, const sm_pairs *p, double 
 
 typedef enum { SM_ADAM, SM_SGD } sm_optimizer;
 typedef enum { SM_CONSTANT, SM_STEP, SM_COSINE } sm_schedule;
+/* Their words in options and settings, in order of the numbers, then NULL. */
+extern const char *const sm_optimizer_words[], *const sm_schedule_words[];
 
 typedef struct sm_train_options {
     const char *arch;         /* as sm_arch_text takes it */
@@ -223,6 +225,10 @@ struct sm_model {
     size_t recipe_bytes;
     ds_st *st;                  /* the mapped file, NULL when just trained */
 };
+
+/* The words for a kn_distance and a kn_pair_loss in files, options and reports,
+ * in the order of the enum; NULL ends. */
+extern const char *const sm_distance_words[], *const sm_loss_words[];
 
 /* Opens by mmap. Refuses whatever a network could not run on: another format or
  * version, tensors that do not fit the network text, numbers that are not
@@ -344,11 +350,12 @@ void sm_index_close(sm_index *x); /* NULL is allowed */
 
 /* The search itself: the vectors of an index on a backend. */
 typedef struct sm_search sm_search;
-sm_search *sm_search_new(const sm_index *x, kn_backend *be, kn_error *err); /* x must outlive it */
-/* The k questions nearest to an input vector x[D] of the index's model, nearest
+/* k: the most answers a search gives; 1 or more. x and be must outlive it. */
+sm_search *sm_search_new(const sm_index *x, kn_backend *be, size_t k, kn_error *err);
+/* The questions nearest to an input vector[D] of the index's model, nearest
  * first, equal ones in order of the index: distances and rows. Returns how many,
- * the smaller of k and count; -1 on error. */
-ptrdiff_t sm_search_nearest(sm_search *s, float *dist, uint32_t *row, const float *x, size_t k, kn_error *err);
+ * the smaller of k and the count of the index; -1 on error. */
+ptrdiff_t sm_search_nearest(sm_search *s, float *dist, uint32_t *row, const float *vector, kn_error *err);
 void sm_search_free(sm_search *s); /* NULL is allowed */
 
 #ifdef __cplusplus

@@ -1,0 +1,73 @@
+/* batchnorm [+ add] [+ activation] -> one node: the op contract has these three
+ * in one pass over memory, forward and backward. */
+#include "siamese/op.h"
+
+/* The one node that reads node i, once, or -1. */
+static int only_reader(const sm_graph *g, int i)
+{
+    int reader = -1;
+    for (int k = i + 1; k < g->nodes; k++)
+        for (int j = 0; j < g->node[k].inputs; j++)
+            if (g->node[k].in[j] == i) {
+                if (reader >= 0)
+                    return -1;
+                reader = k;
+            }
+    return reader;
+}
+
+/* What node a, the reader of batchnorm d at node i, adds to it; -1 when that
+ * cannot be the fused residual: a is no add, or adds three results, or adds the
+ * batchnorm's own input, whose one gradient cannot be both dx and dres of
+ * bn_backward. */
+static int residual_of(const sm_graph *g, const sm_node *d, int i, int a)
+{
+    const sm_node *add = &g->node[a];
+    if (add->op != SM_ADD || add->inputs != 2)
+        return -1;
+    int other = add->in[0] == i ? add->in[1] : add->in[0];
+    return other == d->in[0] ? -1 : other;
+}
+
+/* Moves the batchnorm at node i to the last op that it can take in, where all
+ * that it reads is known. What it took in reads nothing from then on, which
+ * marks it as gone: every op that is left has an input. */
+static void fuse_at(sm_graph *g, int i)
+{
+    sm_node d = g->node[i];
+    int last = i, reader = only_reader(g, i);
+    int residual = reader < 0 ? -1 : residual_of(g, &d, i, reader);
+    if (residual >= 0) {
+        d.in[d.inputs++] = residual;
+        g->node[last].inputs = 0;
+        last = reader;
+        reader = only_reader(g, last);
+    }
+    if (reader >= 0 && (g->node[reader].op == SM_RELU || g->node[reader].op == SM_ELU)) {
+        d.act = g->node[reader].act;
+        g->node[last].inputs = 0;
+        last = reader;
+    }
+    d.name = g->node[last].name;
+    g->node[last] = d;
+}
+
+void sm_graph_fuse(sm_graph *g)
+{
+    int place[SM_MAX_NODES], kept = 0;
+    for (int i = 0; i < g->nodes; i++) { /* one that was fused is met again at its new place */
+        const sm_node *d = &g->node[i];
+        if (d->op == SM_BATCHNORM && d->inputs == 1 && d->act == KN_ACT_NONE)
+            fuse_at(g, i);
+    }
+    for (int i = 0; i < g->nodes; i++) {
+        sm_node d = g->node[i];
+        place[i] = kept;
+        if (d.op != SM_INPUT && d.inputs == 0)
+            continue;
+        for (int k = 0; k < d.inputs; k++)
+            d.in[k] = place[d.in[k]];
+        g->node[kept++] = d;
+    }
+    g->nodes = kept;
+}

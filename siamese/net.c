@@ -1,0 +1,148 @@
+/* A graph on a backend: one block of memory, and the two ways through it. */
+#include "siamese/op.h"
+
+/* The next rows x width floats of a block at base, starting on 64 bytes; *end
+ * is where the block ends so far, SIZE_MAX for good once memory cannot address
+ * it. base NULL: only counts. */
+static float *place(float *base, size_t *end, size_t rows, size_t width)
+{
+    size_t start = *end, size;
+    if (start == SIZE_MAX || kn_mul(&size, rows, width) || kn_add(&size, size, 15) ||
+        kn_add(end, start, size / 16 * 16))
+        *end = SIZE_MAX;
+    return base ? base + start : NULL;
+}
+
+/* Lays the block out: returns its floats and, once there is one, sets the
+ * pointers into it. */
+static size_t lay_out(sm_net *n, bool train)
+{
+    const sm_graph *g = n->graph;
+    size_t end = 0;
+    n->params = place(n->block, &end, 1, g->params);
+    n->stats = place(n->block, &end, 1, g->stats);
+    if (train)
+        n->grads = place(n->block, &end, 1, g->params);
+    for (int i = 0; i < g->nodes; i++) {
+        sm_cell *c = &n->cell[i];
+        size_t width = g->node[i].width;
+        c->y = place(n->block, &end, n->rows, width);
+        if (train) {
+            c->dy = place(n->block, &end, n->rows, width);
+            c->saved = place(n->block, &end, sm_kinds[g->node[i].op].saved, width);
+        }
+    }
+    return end;
+}
+
+static void mark_needed(sm_net *n)
+{
+    const sm_graph *g = n->graph;
+    for (int i = 1; i < g->nodes; i++) {
+        n->cell[i].needed = sm_kinds[g->node[i].op].init != NULL; /* it owns parameters */
+        for (int k = 0; k < g->node[i].inputs; k++)
+            n->cell[i].needed |= n->cell[g->node[i].in[k]].needed;
+    }
+}
+
+sm_net *sm_net_new(const sm_graph *g, kn_backend *be, size_t rows, bool train, kn_error *err)
+{
+    size_t bytes;
+    sm_net *n = kn_alloc(1, sizeof *n, err);
+    if (!n)
+        return NULL;
+    *n = (sm_net){.graph = g, .be = be, .rows = rows};
+    n->cell = kn_alloc((size_t)g->nodes, sizeof *n->cell, err);
+    if (!n->cell)
+        goto fail;
+    if (kn_mul(&bytes, lay_out(n, train), sizeof(float))) {
+        kn_fail(err, "%zu rows through this network are more than memory can address", rows);
+        goto fail;
+    }
+    n->block = be->alloc(be, bytes, err);
+    if (!n->block)
+        goto fail;
+    lay_out(n, train);
+    mark_needed(n);
+    return n;
+fail:
+    sm_net_free(n);
+    return NULL;
+}
+
+void sm_net_free(sm_net *n)
+{
+    if (!n)
+        return;
+    n->be->dealloc(n->be, n->block);
+    kn_free(n->cell);
+    kn_free(n);
+}
+
+void sm_net_get(sm_net *n, float *params, float *stats)
+{
+    n->be->download(n->be, params, n->params, n->graph->params * sizeof *params);
+    n->be->download(n->be, stats, n->stats, n->graph->stats * sizeof *stats);
+}
+
+void sm_net_set(sm_net *n, const float *params, const float *stats)
+{
+    n->be->upload(n->be, n->params, params, n->graph->params * sizeof *params);
+    n->be->upload(n->be, n->stats, stats, n->graph->stats * sizeof *stats);
+}
+
+float *sm_net_input(sm_net *n)
+{
+    return n->cell[0].y;
+}
+
+float *sm_net_output(sm_net *n)
+{
+    return n->cell[n->graph->nodes - 1].y;
+}
+
+float *sm_net_output_grad(sm_net *n)
+{
+    return n->cell[n->graph->nodes - 1].dy;
+}
+
+float *sm_net_params(sm_net *n)
+{
+    return n->params;
+}
+
+float *sm_net_grads(sm_net *n)
+{
+    return n->grads;
+}
+
+float *sm_net_stats(sm_net *n)
+{
+    return n->stats;
+}
+
+static void forward(sm_net *n, const sm_pass *p)
+{
+    for (int i = 1; i < n->graph->nodes; i++)
+        sm_kinds[n->graph->node[i].op].forward(n, i, p);
+}
+
+void sm_net_forward(sm_net *n, size_t rows, const kn_step *step, uint64_t seed)
+{
+    forward(n, &(sm_pass){.rows = rows, .step = step, .seed = seed});
+}
+
+void sm_net_infer(sm_net *n, size_t rows)
+{
+    forward(n, &(sm_pass){.rows = rows, .infer = true});
+}
+
+void sm_net_backward(sm_net *n, size_t rows, const kn_step *step, uint64_t seed)
+{
+    const sm_pass p = {.rows = rows, .step = step, .seed = seed};
+    for (int i = 0; i < n->graph->nodes; i++)
+        n->cell[i].written = false;
+    for (int i = n->graph->nodes - 1; i > 0; i--)
+        if (n->cell[i].needed)
+            sm_kinds[n->graph->node[i].op].backward(n, i, &p);
+}

@@ -1,0 +1,76 @@
+/* What an op of a network is: one row of the table in ops.c. Private to
+ * siamese/. To add an op: its name in sm_op, its functions and its row in
+ * ops.c (or a file of its own, as for images), a line in siamese.h's grammar
+ * and in tests/test_net.c. Nothing else knows the kinds apart, but fuse.c,
+ * which knows batchnorm, add and the activations. */
+#ifndef SM_OP_H
+#define SM_OP_H
+
+#include "siamese/siamese.h"
+
+/* A node's results on the backend: what flows through it for `rows` rows. */
+typedef struct sm_cell {
+    float *y;     /* [rows, width] */
+    float *dy;    /* gradient of y, when training */
+    float *saved; /* kind->saved x width floats that forward leaves for backward */
+    bool needed;  /* parameters stand above it: its gradient matters */
+    bool written; /* during backward: a reader has written dy, the others add */
+} sm_cell;
+
+struct sm_net {
+    const sm_graph *graph;
+    kn_backend *be;
+    size_t rows;
+    float *block; /* everything below, in one allocation */
+    float *params, *grads, *stats;
+    sm_cell *cell; /* one a node, on the host */
+};
+
+/* One run through a network. */
+typedef struct sm_pass {
+    size_t rows;
+    bool infer;          /* running statistics, no dropout; step and seed unused */
+    const kn_step *step; /* device */
+    uint64_t seed;
+} sm_pass;
+
+typedef struct sm_kind {
+    const char *word;  /* in the text */
+    bool reads_above;  /* its first input is the result of the line above */
+    bool reads_names;  /* the words after it are the names of its further inputs; else arguments for define */
+    kn_act act;
+    size_t saved;      /* see sm_cell */
+    /* Inputs are known: reads the arguments, sets the width, reserves parts. The
+     * error does not name the line: the caller does. */
+    int (*define)(sm_graph *g, sm_node *d, const kn_str *arg, int args, kn_error *err);
+    void (*init)(const sm_graph *g, const sm_node *d, float *params, float *stats, kn_rng *rng); /* or NULL: no parts */
+    /* i is the node. backward reads cell[i].dy and passes it to the inputs, each
+     * by the rule of sm_acc. */
+    void (*forward)(sm_net *n, int i, const sm_pass *p);
+    void (*backward)(sm_net *n, int i, const sm_pass *p);
+} sm_kind;
+
+extern const sm_kind sm_kinds[SM_OPS];
+
+/* Reading the text of a network, statement by statement. */
+enum { SM_MAX_WORDS = SM_MAX_INPUTS + 3 };
+typedef struct sm_text {
+    const char *at; /* what is left */
+    int line;       /* of the newest statement */
+    int next_line;
+} sm_text;
+sm_text sm_text_new(const char *text);
+/* The next statement, which may be empty: its words, split at spaces and behind
+ * a ':'. Returns their number (also when that is more than are kept), or -1 at
+ * the end of the text. */
+int sm_text_next(sm_text *t, kn_str word[SM_MAX_WORDS]);
+bool sm_is_label(kn_str word); /* "NAME:" */
+
+/* Reserves shape[0] x ... x shape[ndim-1] floats of a block for node d. */
+int sm_graph_part(sm_graph *g, sm_node *d, const char *name, bool stat, size_t ndim, const size_t *shape,
+                  kn_error *err);
+
+/* fuse.c: makes one node of a batchnorm and the add and activation behind it. */
+void sm_graph_fuse(sm_graph *g);
+
+#endif

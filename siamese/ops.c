@@ -1,0 +1,275 @@
+/* The ops of networks on rows: what each reads, owns and does, and the table of
+ * them all. Each function's formula is with the op contract it calls
+ * (kernels/backend.h). */
+#include "siamese/op.h"
+
+#include <math.h>
+
+/* ---- what they share -------------------------------------------------------------- */
+
+static const sm_node *node_of(const sm_net *n, int i)
+{
+    return &n->graph->node[i];
+}
+
+static sm_cell *input_of(sm_net *n, int i, int k)
+{
+    return &n->cell[node_of(n, i)->in[k]];
+}
+
+/* The acc flag for adding to a cell's gradient: its first writer overwrites. */
+static int acc_of(sm_cell *c)
+{
+    int acc = c->written;
+    c->written = true;
+    return acc;
+}
+
+static int no_arguments(const sm_node *d, int args, kn_error *err)
+{
+    return args ? kn_fail(err, "%s takes nothing behind it", sm_kinds[d->op].word) : 0;
+}
+
+/* Ops whose result has the width of what they read. */
+static int define_same(sm_graph *g, sm_node *d, const kn_str *arg, int args, kn_error *err)
+{
+    (void)arg;
+    d->width = g->node[d->in[0]].width;
+    return no_arguments(d, args, err);
+}
+
+/* ---- linear: y = x W^T + b ---------------------------------------------------------- */
+
+static int linear_define(sm_graph *g, sm_node *d, const kn_str *arg, int args, kn_error *err)
+{
+    int64_t out;
+    if (args < 1 || kn_parse_i64(&out, arg[0], 1, SM_MAX_WIDTH))
+        return kn_fail(err, "linear needs its number of outputs, 1 to %d", SM_MAX_WIDTH);
+    d->bias = args == 1;
+    if (args > 2 || (args == 2 && !kn_str_eq(arg[1], kn_str_c("nobias"))))
+        return kn_fail(err, "behind the outputs of linear only 'nobias' may stand");
+    d->width = (size_t)out;
+    size_t shape[2] = {d->width, g->node[d->in[0]].width};
+    if (sm_graph_part(g, d, "weight", false, 2, shape, err))
+        return -1;
+    return d->bias ? sm_graph_part(g, d, "bias", false, 1, shape, err) : 0;
+}
+
+/* Uniform in +-1/sqrt(inputs), bias too: PyTorch's nn.Linear.reset_parameters. */
+static void linear_init(const sm_graph *g, const sm_node *d, float *params, float *stats, kn_rng *rng)
+{
+    (void)stats;
+    size_t in = g->node[d->in[0]].width, count = d->width * (in + d->bias);
+    float bound = 1.0f / sqrtf((float)in);
+    for (size_t i = 0; i < count; i++)
+        params[d->param + i] = kn_rng_uniform(rng, -bound, bound);
+}
+
+static void linear_forward(sm_net *n, int i, const sm_pass *p)
+{
+    const sm_node *d = node_of(n, i);
+    size_t in = node_of(n, d->in[0])->width, out = d->width;
+    const float *w = n->params + d->param;
+    n->be->gemm(n->be, n->cell[i].y, input_of(n, i, 0)->y, w, 0, 1, p->rows, out, in, 0);
+    if (d->bias)
+        n->be->bias_forward(n->be, n->cell[i].y, w + out * in, p->rows, out);
+}
+
+static void linear_backward(sm_net *n, int i, const sm_pass *p)
+{
+    const sm_node *d = node_of(n, i);
+    sm_cell *x = input_of(n, i, 0);
+    size_t in = node_of(n, d->in[0])->width, out = d->width;
+    const float *w = n->params + d->param, *dy = n->cell[i].dy;
+    float *dw = n->grads + d->param;
+    n->be->gemm(n->be, dw, dy, x->y, 1, 0, out, in, p->rows, 0);
+    if (d->bias)
+        n->be->bias_backward(n->be, dw + out * in, dy, p->rows, out);
+    if (x->needed) /* nobody asks for the gradient of the data */
+        n->be->gemm(n->be, x->dy, dy, w, 0, 0, p->rows, in, out, acc_of(x));
+}
+
+/* ---- batchnorm, once fused with a residual and an activation -------------------------- */
+
+/* Share of the newest batch in the running statistics; PyTorch's default. */
+#define BN_MOMENTUM 0.1f
+
+static int batchnorm_define(sm_graph *g, sm_node *d, const kn_str *arg, int args, kn_error *err)
+{
+    if (define_same(g, d, arg, args, err) || sm_graph_part(g, d, "weight", false, 1, &d->width, err) ||
+        sm_graph_part(g, d, "bias", false, 1, &d->width, err) ||
+        sm_graph_part(g, d, "running_mean", true, 1, &d->width, err))
+        return -1;
+    return sm_graph_part(g, d, "running_var", true, 1, &d->width, err);
+}
+
+static void batchnorm_init(const sm_graph *g, const sm_node *d, float *params, float *stats, kn_rng *rng)
+{
+    (void)g, (void)rng;
+    for (size_t c = 0; c < d->width; c++) {
+        params[d->param + c] = 1.0f;
+        params[d->param + d->width + c] = 0.0f;
+        stats[d->stat + c] = 0.0f;
+        stats[d->stat + d->width + c] = 1.0f;
+    }
+}
+
+static void batchnorm_forward(sm_net *n, int i, const sm_pass *p)
+{
+    const sm_node *d = node_of(n, i);
+    const sm_cell *out = &n->cell[i];
+    size_t C = d->width;
+    const float *x = input_of(n, i, 0)->y, *res = d->inputs == 2 ? input_of(n, i, 1)->y : NULL;
+    const float *gamma = n->params + d->param, *beta = gamma + C;
+    float *mean = n->stats + d->stat, *var = mean + C;
+    if (p->infer)
+        n->be->bn_infer(n->be, out->y, mean, var, x, gamma, beta, res, d->act, p->rows, C);
+    else
+        n->be->bn_forward(n->be, out->y, out->saved, out->saved + C, mean, var, x, gamma, beta, res, BN_MOMENTUM,
+                          d->act, p->rows, C);
+}
+
+static void batchnorm_backward(sm_net *n, int i, const sm_pass *p)
+{
+    const sm_node *d = node_of(n, i);
+    const sm_cell *out = &n->cell[i];
+    sm_cell *x = input_of(n, i, 0), *res = d->inputs == 2 ? input_of(n, i, 1) : NULL;
+    size_t C = d->width;
+    const float *gamma = n->params + d->param;
+    float *dgamma = n->grads + d->param, *dbeta = dgamma + C;
+    int acc_res = res ? acc_of(res) : 0;
+    n->be->bn_backward(n->be, x->dy, res ? res->dy : NULL, dgamma, dbeta, out->dy, x->y, out->y, out->saved,
+                       out->saved + C, gamma, d->act, p->rows, C, acc_of(x), acc_res);
+}
+
+/* ---- relu, elu -------------------------------------------------------------------------- */
+
+static void act_forward(sm_net *n, int i, const sm_pass *p)
+{
+    const sm_node *d = node_of(n, i);
+    n->be->act_forward(n->be, n->cell[i].y, input_of(n, i, 0)->y, d->act, p->rows * d->width);
+}
+
+static void act_backward(sm_net *n, int i, const sm_pass *p)
+{
+    const sm_node *d = node_of(n, i);
+    sm_cell *x = input_of(n, i, 0);
+    n->be->act_backward(n->be, x->dy, n->cell[i].dy, n->cell[i].y, d->act, p->rows * d->width, acc_of(x));
+}
+
+/* ---- add ---------------------------------------------------------------------------------- */
+
+static int add_define(sm_graph *g, sm_node *d, const kn_str *arg, int args, kn_error *err)
+{
+    for (int k = 1; k < d->inputs; k++)
+        if (g->node[d->in[k]].width != g->node[d->in[0]].width)
+            return kn_fail(err, "add needs results of one width, not %zu and %zu", g->node[d->in[0]].width,
+                           g->node[d->in[k]].width);
+    return define_same(g, d, arg, args, err);
+}
+
+static void add_forward(sm_net *n, int i, const sm_pass *p)
+{
+    const sm_node *d = node_of(n, i);
+    float *y = n->cell[i].y;
+    n->be->add(n->be, y, input_of(n, i, 0)->y, input_of(n, i, 1)->y, p->rows * d->width);
+    for (int k = 2; k < d->inputs; k++)
+        n->be->add(n->be, y, y, input_of(n, i, k)->y, p->rows * d->width);
+}
+
+static void add_backward(sm_net *n, int i, const sm_pass *p)
+{
+    const sm_node *d = node_of(n, i);
+    for (int k = 0; k < d->inputs; k++) {
+        sm_cell *x = input_of(n, i, k);
+        n->be->copy2d(n->be, x->dy, d->width, n->cell[i].dy, d->width, p->rows, d->width, acc_of(x));
+    }
+}
+
+/* ---- concat ------------------------------------------------------------------------------- */
+
+static int concat_define(sm_graph *g, sm_node *d, const kn_str *arg, int args, kn_error *err)
+{
+    (void)arg;
+    for (int k = 0; k < d->inputs; k++) /* SM_MAX_INPUTS x SM_MAX_WIDTH fits easily */
+        d->width += g->node[d->in[k]].width;
+    return no_arguments(d, args, err);
+}
+
+static void concat_forward(sm_net *n, int i, const sm_pass *p)
+{
+    const sm_node *d = node_of(n, i);
+    float *y = n->cell[i].y;
+    for (int k = 0; k < d->inputs; k++) {
+        size_t w = node_of(n, d->in[k])->width;
+        n->be->copy2d(n->be, y, d->width, input_of(n, i, k)->y, w, p->rows, w, 0);
+        y += w;
+    }
+}
+
+static void concat_backward(sm_net *n, int i, const sm_pass *p)
+{
+    const sm_node *d = node_of(n, i);
+    const float *dy = n->cell[i].dy;
+    for (int k = 0; k < d->inputs; k++) {
+        sm_cell *x = input_of(n, i, k);
+        size_t w = node_of(n, d->in[k])->width;
+        n->be->copy2d(n->be, x->dy, w, dy, d->width, p->rows, w, acc_of(x));
+        dy += w;
+    }
+}
+
+/* ---- dropout ------------------------------------------------------------------------------ */
+
+static int dropout_define(sm_graph *g, sm_node *d, const kn_str *arg, int args, kn_error *err)
+{
+    double p;
+    if (args != 1 || kn_parse_f64(&p, arg[0], 0, 0.99))
+        return kn_fail(err, "dropout needs one number, the share to drop, 0 to 0.99");
+    d->p = (float)p;
+    return define_same(g, d, arg, 0, err);
+}
+
+/* The same mask on the way there and back: it depends on seed, op and step only. */
+static void drop(sm_net *n, int i, float *y, const float *x, const sm_pass *p, int acc)
+{
+    const sm_node *d = node_of(n, i);
+    uint64_t stream = (uint64_t)KN_STREAM_DROPOUT << 32 | (uint32_t)d->number;
+    n->be->dropout(n->be, y, x, d->p, p->seed, stream, p->step, p->rows * d->width, acc);
+}
+
+static void dropout_forward(sm_net *n, int i, const sm_pass *p)
+{
+    const float *x = input_of(n, i, 0)->y;
+    if (p->infer)
+        n->be->copy(n->be, n->cell[i].y, x, p->rows * node_of(n, i)->width * sizeof *x);
+    else
+        drop(n, i, n->cell[i].y, x, p, 0);
+}
+
+static void dropout_backward(sm_net *n, int i, const sm_pass *p)
+{
+    sm_cell *x = input_of(n, i, 0);
+    drop(n, i, x->dy, n->cell[i].dy, p, acc_of(x));
+}
+
+/* ---- the table ---------------------------------------------------------------------------- */
+
+const sm_kind sm_kinds[SM_OPS] = {
+    [SM_INPUT] = {.word = "input"}, /* node 0 only; never a line */
+    [SM_LINEAR] = {.word = "linear", .reads_above = true, .define = linear_define, .init = linear_init,
+                   .forward = linear_forward, .backward = linear_backward},
+    [SM_BATCHNORM] = {.word = "batchnorm", .reads_above = true, .saved = 2 /* mean, 1/sigma */,
+                      .define = batchnorm_define, .init = batchnorm_init,
+                      .forward = batchnorm_forward, .backward = batchnorm_backward},
+    [SM_RELU] = {.word = "relu", .reads_above = true, .act = KN_ACT_RELU, .define = define_same,
+                 .forward = act_forward, .backward = act_backward},
+    [SM_ELU] = {.word = "elu", .reads_above = true, .act = KN_ACT_ELU, .define = define_same,
+                .forward = act_forward, .backward = act_backward},
+    [SM_ADD] = {.word = "add", .reads_above = true, .reads_names = true, .define = add_define,
+                .forward = add_forward, .backward = add_backward},
+    [SM_CONCAT] = {.word = "concat", .reads_names = true, .define = concat_define,
+                   .forward = concat_forward, .backward = concat_backward},
+    [SM_DROPOUT] = {.word = "dropout", .reads_above = true, .define = dropout_define,
+                    .forward = dropout_forward, .backward = dropout_backward},
+};
