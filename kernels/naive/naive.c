@@ -42,6 +42,7 @@ static void host_forget(kn_backend *be, int slot)
 
 void kn_host_memory(kn_backend *be)
 {
+    be->host_memory = true;
     be->alloc = host_alloc;
     be->dealloc = host_dealloc;
     be->upload = host_copy;
