@@ -175,8 +175,13 @@ int ds_st_bytes(kn_buf *out, const ds_meta *meta, size_t metas, const ds_tensor 
 /* ---- npy: npy.c -------------------------------------------------------------- */
 
 /* NumPy's format 1.0-3.0, '<f4' (and '<f8', '<f2' when reading), C order, one
- * or two dimensions. Returns kn_alloc'd rows*cols floats, or NULL. */
+ * or two dimensions; one of n numbers is n rows of one. Returns kn_alloc'd
+ * rows*cols floats, or NULL. path as ds_open takes it: "a.npz:x.npy" is a
+ * member of numpy.savez. */
 float *ds_npy_read(const char *path, size_t *rows, size_t *cols, kn_error *err);
+/* The whole stream as it stands: t's dtype, shape, and numbers, to be given to
+ * kn_free; its name is "". */
+int ds_npy_tensor(ds_tensor *t, ds_stream *s, kn_error *err) KN_MUST_CHECK;
 int ds_npy_save(const char *path, const float *x, size_t rows, size_t cols, kn_error *err) KN_MUST_CHECK;
 
 /* ---- half precision: half.c --------------------------------------------------- */
