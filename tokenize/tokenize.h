@@ -31,16 +31,15 @@ void tok_free(tok_tokenizer *t);
 /* ---- a CSV of pairs, tokenised in parallel and in order: pairs.c ------------------- */
 
 typedef struct tok_pair {
-    kn_str q[2];       /* the questions' tokens, joined by one space */
-    size_t n[2];       /* how many */
-    int label;         /* as in ds_pair */
-    const kn_str *raw; /* the row's fields as they stood, when asked for */
-    size_t fields;
+    kn_str q[2];            /* the tokens of question1 and question2, joined by one space */
+    const kn_str *token[2]; /* the same one by one: slices of q */
+    size_t n[2];            /* how many */
+    int label;              /* as in ds_pair */
+    kn_str around[3];       /* the row as it stood before, between and behind the two questions' fields */
 } tok_pair;
 
 typedef struct tok_pairs_options {
     const char *profile;
-    bool keep_raw; /* fill raw and fields */
     /* Takes the pairs in the order of the file, one at a time, though on any of
      * the pool's threads. 0, or -1 and err to stop. */
     int (*pair)(void *arg, const tok_pair *p, kn_error *err);
@@ -51,12 +50,9 @@ typedef struct tok_pairs_options {
 
 /* Puts all of `in` through o->pair. While one batch is tokenised, the next is
  * read and the one before goes to o->pair: memory is three batches, whatever the
- * file's size. pool may be NULL. */
+ * file's size. An error of the input comes after all pairs before it. pool may be
+ * NULL. */
 int tok_pairs(ds_pairs *in, const tok_pairs_options *o, kn_pool *pool, kn_error *err) KN_MUST_CHECK;
-
-/* Cuts the next token off *joined (tokens joined by one space): false at the
- * end. */
-bool tok_next(kn_str *joined, kn_str *token);
 
 /* ---- vocabulary: strings <-> numbers 0, 1, 2, ...: vocab.c --------------------------- */
 
@@ -68,6 +64,9 @@ enum { TOK_MAX_WORDS = 0x7fffffff };
 tok_vocab *tok_vocab_new(kn_error *err);
 /* The number of s, given now if it is new; TOK_NONE and err when out of memory. */
 uint32_t tok_vocab_add(tok_vocab *v, kn_str s, kn_error *err);
+/* The same of n strings, ids in id[n]; 0 / -1. Faster: their slots come from
+ * memory side by side. */
+int tok_vocab_add_all(tok_vocab *v, uint32_t *id, const kn_str *s, size_t n, kn_error *err) KN_MUST_CHECK;
 uint32_t tok_vocab_find(const tok_vocab *v, kn_str s); /* or TOK_NONE */
 kn_str tok_vocab_word(const tok_vocab *v, uint32_t id); /* valid until the next add */
 uint32_t tok_vocab_size(const tok_vocab *v);

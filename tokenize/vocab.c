@@ -100,9 +100,8 @@ static int widen(tok_vocab *v, kn_error *err)
     return 0;
 }
 
-uint32_t tok_vocab_add(tok_vocab *v, kn_str s, kn_error *err)
+static uint32_t add(tok_vocab *v, kn_str s, uint64_t hash, kn_error *err)
 {
-    uint64_t hash = tok_hash(s);
     slot *at = probe(v, s, hash);
     if (at->id)
         return at->id - 1;
@@ -121,4 +120,26 @@ uint32_t tok_vocab_add(tok_vocab *v, kn_str s, kn_error *err)
     v->end[v->size] = v->bytes.n;
     *at = (slot){(uint32_t)(hash >> 32), ++v->size};
     return v->size - 1;
+}
+
+uint32_t tok_vocab_add(tok_vocab *v, kn_str s, kn_error *err)
+{
+    return add(v, s, tok_hash(s), err);
+}
+
+int tok_vocab_add_all(tok_vocab *v, uint32_t *id, const kn_str *s, size_t n, kn_error *err)
+{
+    enum { BLOCK = 32 };
+    uint64_t hash[BLOCK];
+    for (size_t start = 0; start < n; start += BLOCK) {
+        size_t count = n - start < BLOCK ? n - start : BLOCK;
+        for (size_t i = 0; i < count; i++) {
+            hash[i] = tok_hash(s[start + i]);
+            __builtin_prefetch(&v->slots[hash[i] & v->mask]);
+        }
+        for (size_t i = 0; i < count; i++)
+            if ((id[start + i] = add(v, s[start + i], hash[i], err)) == TOK_NONE)
+                return -1;
+    }
+    return 0;
 }
