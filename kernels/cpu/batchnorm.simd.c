@@ -1,0 +1,173 @@
+/* Batch normalisation of a block of rows. */
+#include "kernels/cpu/act.h"
+
+#include <string.h>
+
+/* Of at most KN_BN_ROWS rows, twice through the first-level cache: the mean, then
+ * the squares about it, so that a large mean does not cancel. */
+static void stats(float *KN_RESTRICT mean, float *KN_RESTRICT m2, const float *KN_RESTRICT x, size_t ld, size_t N,
+                  size_t C)
+{
+    KN_SIMD(sum_rows)(mean, x, ld, N, C);
+    float share = 1 / (float)N;
+#pragma omp simd
+    for (size_t c = 0; c < C; c++)
+        mean[c] *= share, m2[c] = 0;
+    size_t n = 0;
+    for (; n + 4 <= N; n += 4, x += 4 * ld) {
+#pragma omp simd
+        for (size_t c = 0; c < C; c++) {
+            float d0 = x[c] - mean[c], d1 = x[ld + c] - mean[c];
+            float d2 = x[2 * ld + c] - mean[c], d3 = x[3 * ld + c] - mean[c];
+            m2[c] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
+        }
+    }
+    for (; n < N; n++, x += ld) {
+#pragma omp simd
+        for (size_t c = 0; c < C; c++) {
+            float d = x[c] - mean[c];
+            m2[c] += d * d;
+        }
+    }
+}
+
+void KN_SIMD(bn_merge)(float *KN_RESTRICT mean, float *KN_RESTRICT m2, size_t n, const float *KN_RESTRICT mean_b,
+                       const float *KN_RESTRICT m2_b, size_t nb, size_t C)
+{
+    float share = (float)nb / (float)(n + nb), weight = (float)n * share;
+#pragma omp simd
+    for (size_t c = 0; c < C; c++) {
+        float d = mean_b[c] - mean[c];
+        mean[c] += d * share;
+        m2[c] += m2_b[c] + d * d * weight;
+    }
+}
+
+enum { COLUMNS = 128 }; /* of a panel whose statistics are kept aside */
+
+void KN_SIMD(bn_stats)(float *mean, float *m2, const float *x, size_t ld, size_t N, size_t C)
+{
+    float mean_b[COLUMNS], m2_b[COLUMNS];
+    for (size_t c = 0; c < C; c += COLUMNS) {
+        size_t w = C - c < COLUMNS ? C - c : COLUMNS;
+        stats(mean + c, m2 + c, x + c, ld, N < KN_BN_ROWS ? N : KN_BN_ROWS, w);
+        for (size_t n = KN_BN_ROWS; n < N; n += KN_BN_ROWS) {
+            size_t rows = N - n < KN_BN_ROWS ? N - n : KN_BN_ROWS;
+            stats(mean_b, m2_b, x + n * ld + c, ld, rows, w);
+            KN_SIMD(bn_merge)(mean + c, m2 + c, n, mean_b, m2_b, rows, w);
+        }
+    }
+}
+
+KN_INLINE void apply(float *y, const float *x, const float *mean, const float *scale, const float *beta,
+                     const float *res, kn_act act, size_t N, size_t C)
+{
+    for (size_t n = 0; n < N; n++) {
+        size_t row = n * C;
+        if (res) {
+#pragma omp simd
+            for (size_t c = 0; c < C; c++)
+                y[row + c] = act_of((x[row + c] - mean[c]) * scale[c] + beta[c] + res[row + c], act);
+        } else {
+#pragma omp simd
+            for (size_t c = 0; c < C; c++)
+                y[row + c] = act_of((x[row + c] - mean[c]) * scale[c] + beta[c], act);
+        }
+    }
+}
+
+void KN_SIMD(bn_apply)(float *y, const float *x, const float *mean, const float *scale, const float *beta,
+                       const float *res, kn_act act, size_t N, size_t C)
+{
+    switch (act) {
+    case KN_ACT_NONE: apply(y, x, mean, scale, beta, res, KN_ACT_NONE, N, C); break;
+    case KN_ACT_RELU: apply(y, x, mean, scale, beta, res, KN_ACT_RELU, N, C); break;
+    case KN_ACT_ELU: apply(y, x, mean, scale, beta, res, KN_ACT_ELU, N, C); break;
+    }
+}
+
+/* Two rows at a time, to load and store the sums half as often. */
+KN_INLINE void sums(float *KN_RESTRICT sum_g, float *KN_RESTRICT sum_gd, const float *dy, const float *x,
+                    const float *y, const float *mean, kn_act act, size_t ld, size_t N, size_t C)
+{
+    size_t n = 0;
+    for (; n + 2 <= N; n += 2, dy += 2 * ld, x += 2 * ld, y += 2 * ld) {
+#pragma omp simd
+        for (size_t c = 0; c < C; c++) {
+            float g0 = act_gradient(dy[c], y[c], act), g1 = act_gradient(dy[ld + c], y[ld + c], act);
+            sum_g[c] += g0 + g1;
+            sum_gd[c] += g0 * (x[c] - mean[c]) + g1 * (x[ld + c] - mean[c]);
+        }
+    }
+    if (n < N) {
+#pragma omp simd
+        for (size_t c = 0; c < C; c++) {
+            float g = act_gradient(dy[c], y[c], act);
+            sum_g[c] += g;
+            sum_gd[c] += g * (x[c] - mean[c]);
+        }
+    }
+}
+
+void KN_SIMD(bn_sums)(float *sum_g, float *sum_gd, const float *dy, const float *x, const float *y, const float *mean,
+                      kn_act act, size_t ld, size_t N, size_t C)
+{
+    memset(sum_g, 0, C * sizeof *sum_g);
+    memset(sum_gd, 0, C * sizeof *sum_gd);
+    switch (act) {
+    case KN_ACT_NONE: sums(sum_g, sum_gd, dy, x, dy, mean, KN_ACT_NONE, ld, N, C); break;
+    case KN_ACT_RELU: sums(sum_g, sum_gd, dy, x, y, mean, KN_ACT_RELU, ld, N, C); break;
+    case KN_ACT_ELU: sums(sum_g, sum_gd, dy, x, y, mean, KN_ACT_ELU, ld, N, C); break;
+    }
+}
+
+/* One row of at most COLUMNS columns, in short loops through the first-level
+ * cache: g, dx, dres. */
+KN_INLINE void gradient(float *dx, float *dres, const float *dy, const float *x, const float *y, const float *mean,
+                        const float *scale, const float *mean_g, const float *slope, kn_act act, size_t C, int acc,
+                        int acc_res)
+{
+    float kept[COLUMNS];
+    const float *g = dy;
+    if (dres && !acc_res)
+        act_gradients(dres, dy, y, act, C), g = dres;
+    else if (act != KN_ACT_NONE)
+        act_gradients(kept, dy, y, act, C), g = kept;
+    if (acc) {
+#pragma omp simd
+        for (size_t c = 0; c < C; c++)
+            dx[c] += scale[c] * (g[c] - mean_g[c] - (x[c] - mean[c]) * slope[c]);
+    } else {
+#pragma omp simd
+        for (size_t c = 0; c < C; c++)
+            dx[c] = scale[c] * (g[c] - mean_g[c] - (x[c] - mean[c]) * slope[c]);
+    }
+    if (dres && acc_res) {
+#pragma omp simd
+        for (size_t c = 0; c < C; c++)
+            dres[c] += g[c];
+    }
+}
+
+void KN_SIMD(bn_gradient)(float *dx, float *dres, const float *dy, const float *x, const float *y, const float *mean,
+                          const float *scale, const float *mean_g, const float *slope, kn_act act, size_t N, size_t C,
+                          int acc, int acc_res)
+{
+    for (size_t i = 0; i < N * C; i += C)
+        for (size_t c = 0; c < C; c += COLUMNS) {
+            size_t w = C - c < COLUMNS ? C - c : COLUMNS, at = i + c;
+            float *r = dres ? dres + at : NULL;
+            const float *m = mean + c, *s = scale + c, *mg = mean_g + c, *sl = slope + c;
+            switch (act) {
+            case KN_ACT_NONE:
+                gradient(dx + at, r, dy + at, x + at, dy + at, m, s, mg, sl, KN_ACT_NONE, w, acc, acc_res);
+                break;
+            case KN_ACT_RELU:
+                gradient(dx + at, r, dy + at, x + at, y + at, m, s, mg, sl, KN_ACT_RELU, w, acc, acc_res);
+                break;
+            case KN_ACT_ELU:
+                gradient(dx + at, r, dy + at, x + at, y + at, m, s, mg, sl, KN_ACT_ELU, w, acc, acc_res);
+                break;
+            }
+        }
+}

@@ -1,0 +1,77 @@
+/* kernels/cpu: the fast filling for the host's processors.
+ *
+ * cpu.c opens it; one file for each family of ops cuts the work into tasks (by
+ * shapes alone, so that results do not depend on the number of threads) and
+ * *.simd.c does the work of a task. blas.c finds OpenBLAS. Start at gemm.c. */
+#ifndef KN_CPU_H
+#define KN_CPU_H
+
+#include "kernels/backend.h"
+#include "kernels/cpu/simd.h"
+
+/* Elements of one task: small enough for the first-level caches, large enough
+ * to outweigh handing it out. */
+enum { KN_BLOCK = 8192 };
+
+typedef struct kn_cpu {
+    kn_backend be; /* first: a kn_backend of ours is a kn_cpu */
+    kn_pool *pool;
+    const kn_simd *simd;
+    float *scratch;
+    size_t scratch_floats;
+    kn_error error; /* the first one since the last sync */
+    bool failed;
+    char description[256];
+} kn_cpu;
+
+/* Each puts its family of ops into the table. */
+void kn_cpu_gemm(kn_backend *be);
+void kn_cpu_rows(kn_backend *be);        /* rows, elements, activation, dropout */
+void kn_cpu_batchnorm(kn_backend *be);
+void kn_cpu_pair(kn_backend *be);
+void kn_cpu_nearest(kn_backend *be);
+void kn_cpu_optim(kn_backend *be);
+
+static inline kn_cpu *kn_cpu_of(kn_backend *be)
+{
+    return (kn_cpu *)be->state;
+}
+
+/* Room that lasts for one op, grown on first use; NULL when memory is out, then
+ * sync() reports it. */
+float *kn_cpu_scratch(kn_cpu *cpu, size_t floats);
+
+static inline size_t kn_min(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline size_t kn_ceil_div(size_t a, size_t b)
+{
+    return a / b + (a % b != 0);
+}
+
+/* Rows of C columns that make a task of about KN_BLOCK elements. */
+static inline size_t kn_block_rows(size_t C)
+{
+    return C >= KN_BLOCK ? 1 : KN_BLOCK / (C ? C : 1);
+}
+
+/* ---- blas.c ------------------------------------------------------------------ */
+
+typedef void (*kn_sgemm)(int order, int transa, int transb, int m, int n, int k, float alpha, const float *a, int lda,
+                         const float *b, int ldb, float beta, float *c, int ldc);
+
+/* OpenBLAS's cblas_sgemm, single-threaded, or NULL when there is none. */
+kn_sgemm kn_blas_sgemm(void);
+
+typedef enum { KN_LEVEL_SSE, KN_LEVEL_AVX, KN_LEVEL_AVX2, KN_LEVEL_AVX512 } kn_level;
+
+/* What this processor and operating system can run. */
+kn_level kn_cpu_level(bool *amd);
+
+/* The core type to ask OpenBLAS for, when `core`, which it chose by itself, is
+ * below what the processor can do; NULL to leave it. user: OPENBLAS_CORETYPE. */
+const char *kn_blas_core(kn_level level, bool amd, const char *core, const char *user);
+
+#endif
