@@ -389,9 +389,9 @@ void ds_csv_free(ds_csv *c)
 
 int ds_csv_put(kn_buf *out, kn_str field, char delimiter, kn_error *err)
 {
-    const char *p = field.p, *end = p + field.n, *q;
-    if (!field.n)
+    if (!field.n) /* its p may be NULL */
         return 0;
+    const char *p = field.p, *end = p + field.n, *q;
     if (!memchr(p, '"', field.n) && !memchr(p, '\r', field.n) && find_either(p, end, delimiter, '\n') == end)
         return kn_buf_add(out, p, field.n, err);
     if (kn_buf_add(out, "\"", 1, err))
