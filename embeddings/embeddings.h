@@ -4,12 +4,13 @@
  * quantise, save as one safetensors file, open by mmap, look up, nearest. It
  * knows no weights of words and no networks. Start at emb_import and emb_open.
  *
- * The file (a safetensors container, `format` = "siam-vectors"):
- *   vectors  [V,D] F32, F16 or I8
- *   scale    [V]   F32, only with I8: value = scale[row] * int8
+ * The file (a safetensors container whose metadata say `format` =
+ * "siam-vectors"; wide types stand first, so that all are aligned in the map):
  *   offsets  [V+1] U64, word i is words[offsets[i] .. offsets[i+1])
  *   slots    [2^k] U32, open addressing by tok_hash, linear probing, UINT32_MAX
  *                  is empty: a look-up needs no table built at start
+ *   scale    [V]   F32, only with I8: value = scale[row] * int8
+ *   vectors  [V,D] F32, F16 or I8
  *   words    [bytes] U8 */
 #ifndef EMB_EMBEDDINGS_H
 #define EMB_EMBEDDINGS_H
@@ -22,6 +23,8 @@ extern "C" {
 #endif
 
 typedef struct emb_store emb_store;
+
+#define EMB_FORMAT "siam-vectors"
 
 /* ---- open, look up ------------------------------------------------------------ */
 
