@@ -30,4 +30,10 @@ $(B)/%.cu.o: %.cu
 $(B)/cuda-registers.txt: $(CUDA_OBJ) tests/cuda-on-cpu/registers
 	sh tests/cuda-on-cpu/registers $(CUDA_OBJ:%=%.ptxas) >$@
 
--include tests/cuda-on-cpu/cuda-on-cpu.mk
+check-gpu: all $(if $(NVCC),cuda) $(B)/tests/gpu/find_gpu $(B)/tests/gpu/test_gpu $(B)/tests/test_ops ## everything of the CUDA filling on a real GPU
+	@CUDA_HOME=$(CUDA_HOME) sh tests/gpu/check-gpu $(B)
+
+$(B)/tests/gpu/find_gpu: $(B)/tests/gpu/find_gpu.o $(LIB)
+	$(CC) -o $@ $^ $(LD_ALL) $(LIBS)
+
+include tests/cuda-on-cpu/cuda-on-cpu.mk

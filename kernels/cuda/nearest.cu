@@ -99,7 +99,7 @@ static __global__ void sort_tiles(uint64_t *key, size_t N, size_t keep)
             }
         }
     __syncthreads();
-    for (unsigned i = threadIdx.x; i < keep && first + i < N; i += blockDim.x)
+    for (unsigned i = threadIdx.x; i < SORT && i < keep && first + i < N; i += blockDim.x)
         mine[i] = tile[i];
 }
 

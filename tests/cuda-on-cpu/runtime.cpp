@@ -47,6 +47,7 @@ struct memory {
             return;
         fprintf(stderr, "cuda-on-cpu: never freed: %zu device and %zu pinned blocks, %d streams, events or graphs\n",
                 device.size(), pinned.size(), alive);
+        fflush(nullptr); /* what is still in stdout */
         _exit(1);
     }
 };
@@ -59,12 +60,18 @@ size_t limit(void)
     return static_cast<size_t>(mib ? strtoull(mib, nullptr, 10) : 1024) << 20;
 }
 
-/* Device memory can be touched by device work only. */
-void on_device(const work &w)
+/* Runs what is queued, until `done`. Device memory can be touched meanwhile only. */
+template <class Done> void run_queue(cudaStream_t stream, Done done)
 {
+    if (done())
+        return;
     for (auto &[p, n] : now.device)
         SHOW(p, n);
-    w();
+    while (!done()) {
+        const work w = std::move(stream->queue.front());
+        stream->queue.pop_front();
+        w();
+    }
     for (auto &[p, n] : now.device)
         HIDE(p, n);
 }
@@ -86,13 +93,6 @@ bool recording(void)
         if (s->recording)
             return true;
     return false;
-}
-
-void run_one(cudaStream_t stream)
-{
-    const work w = std::move(stream->queue.front());
-    stream->queue.pop_front();
-    on_device(w);
 }
 
 cudaError_t take(std::map<const char *, size_t> &blocks, void **p, size_t bytes)
@@ -274,8 +274,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
     if (stream->recording)
         return cudaErrorStreamCaptureUnsupported;
-    while (!stream->queue.empty())
-        run_one(stream);
+    run_queue(stream, [=] { return stream->queue.empty(); });
     return cudaSuccess;
 }
 
@@ -304,8 +303,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
-    while (event->pending)
-        run_one(event->stream);
+    run_queue(event->stream, [=] { return !event->pending; });
     return cudaSuccess;
 }
 

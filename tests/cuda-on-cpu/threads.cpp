@@ -3,11 +3,11 @@
  * wait no longer go on, in a new order. A thread that ends without ever waiting
  * leaves its fiber to the next, so that kernels without barriers are plain loops. */
 #include "cuda_runtime.h"
+#include "fiber.h"
 
 #include <cstdarg>
 #include <cstdlib>
 #include <memory>
-#include <ucontext.h>
 #include <vector>
 
 #ifdef __SANITIZE_ADDRESS__
@@ -25,14 +25,14 @@ extern char __stop_cuda_shared[] __attribute__((weak, visibility("hidden")));
 
 namespace {
 
-enum { WARP = 32, STACK_BYTES = 1 << 17 };
+enum { WARP = 32 };
+const size_t STACK_BYTES = 1 << 17;
 enum state { UNSTARTED, READY, AT_BARRIER, AT_SHUFFLE, ENDED };
 
 struct fiber {
-    ucontext_t context;
-    std::unique_ptr<char[]> stack;
-    unsigned thread; /* the one it runs */
-    void *fake_stack; /* AddressSanitizer's */
+    context at;
+    std::unique_ptr<char[]> stack; /* none for the scheduler, which runs on its caller's */
+    unsigned thread;               /* the one it runs */
 };
 
 struct thread {
@@ -89,16 +89,43 @@ std::vector<unsigned> numbers(size_t n)
 
 /* ---- fibers ----------------------------------------------------------------------- */
 
-/* From one stack to another; AddressSanitizer has to be told. */
+#ifdef __SANITIZE_ADDRESS__
+/* AddressSanitizer wants to know which stack is current. */
+const void *caller_stack;
+size_t caller_stack_bytes;
+
+void leave(fiber *to)
+{
+    void *unused;
+    __sanitizer_start_switch_fiber(&unused, to->stack ? to->stack.get() : caller_stack,
+                                   to->stack ? STACK_BYTES : caller_stack_bytes);
+}
+
+void arrive(void)
+{
+    const void *from;
+    size_t bytes;
+    __sanitizer_finish_switch_fiber(nullptr, &from, &bytes);
+    if (!caller_stack)
+        caller_stack = from, caller_stack_bytes = bytes;
+}
+
+/* The next grid may be run from another stack. */
+void forget_caller(void)
+{
+    caller_stack = nullptr;
+}
+#else
+void leave(fiber *) {}
+void arrive(void) {}
+void forget_caller(void) {}
+#endif
+
 void change(fiber *from, fiber *to)
 {
-#ifdef __SANITIZE_ADDRESS__
-    __sanitizer_start_switch_fiber(&from->fake_stack, to->stack.get(), to->stack ? STACK_BYTES : 0);
-#endif
-    swapcontext(&from->context, &to->context);
-#ifdef __SANITIZE_ADDRESS__
-    __sanitizer_finish_switch_fiber(from->fake_stack, nullptr, nullptr);
-#endif
+    leave(to);
+    context_change(&from->at, &to->at);
+    arrive();
 }
 
 void resume(fiber *f)
@@ -108,26 +135,22 @@ void resume(fiber *f)
     change(&scheduler, f);
 }
 
+/* Gives f the next thread, when that has not started yet. */
 bool take_unstarted(fiber *f)
 {
-    while (next_in_order < order.size()) {
-        const unsigned t = order[next_in_order++];
-        if (threads[t].is != UNSTARTED)
-            continue;
-        threads[t].is = READY;
-        threads[t].on = f;
-        f->thread = t;
-        threadIdx = threads[t].index;
-        return true;
-    }
-    return false;
+    if (next_in_order == order.size() || threads[order[next_in_order]].is != UNSTARTED)
+        return false;
+    thread &t = threads[order[next_in_order]];
+    f->thread = order[next_in_order++];
+    t.is = READY;
+    t.on = f;
+    threadIdx = t.index;
+    return true;
 }
 
 void live(void)
 {
-#ifdef __SANITIZE_ADDRESS__
-    __sanitizer_finish_switch_fiber(nullptr, nullptr, nullptr);
-#endif
+    arrive();
     for (;;) { /* fibers are never unmade, only idle */
         do {
             (*body)();
@@ -144,10 +167,7 @@ fiber *idle_fiber(void)
         fibers.push_back(std::make_unique<fiber>());
         fiber *f = fibers.back().get();
         f->stack.reset(new char[STACK_BYTES]);
-        getcontext(&f->context);
-        f->context.uc_stack.ss_sp = f->stack.get();
-        f->context.uc_stack.ss_size = STACK_BYTES;
-        makecontext(&f->context, live, 0);
+        context_make(&f->at, f->stack.get(), STACK_BYTES, live);
         idle.push_back(f);
     }
     fiber *f = idle.back();
@@ -185,21 +205,12 @@ bool release_all(void)
     return any;
 }
 
-bool all_ended(void)
-{
-    for (const thread &t : threads)
-        if (t.is == AT_BARRIER || t.is == AT_SHUFFLE)
-            return false;
-    return true;
-}
-
-[[noreturn]] void stuck(void)
+void check_all_ended(void)
 {
     for (size_t t = 0; t < threads.size(); t++)
-        if (threads[t].is == AT_BARRIER || threads[t].is == AT_SHUFFLE)
+        if (threads[t].is != ENDED)
             on_cpu::misuse("thread %zu of block (%u,%u,%u) waits at %s:%d for threads that ended or wait elsewhere", t,
                            blockIdx.x, blockIdx.y, blockIdx.z, threads[t].file, threads[t].line);
-    abort();
 }
 
 /* No interceptor and no instrumentation: red zones lie between the variables. */
@@ -234,8 +245,7 @@ void run_block(void)
             }
         }
     } while (release_all());
-    if (!all_ended())
-        stuck();
+    check_all_ended();
 }
 
 } // namespace
@@ -273,6 +283,7 @@ uint32_t on_cpu::shuffle(unsigned mask, uint32_t value, unsigned lane_xor, const
 void on_cpu::run_grid(dim3 grid, dim3 block, const std::function<void()> &one)
 {
     read_seed();
+    forget_caller();
     body = &one;
     gridDim = grid;
     blockDim = block;
