@@ -161,7 +161,7 @@ static void hostile_headers(void **state)
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1)}\n", -1},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999, 1)}\n", -1},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4)}\n", -1},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 1)}\n", -1},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387905, 1)}\n", -1}, /* 4 bytes, modulo 2^64 */
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 1)}\n", -1}}; /* 4 TB are not asked for */
     for (size_t i = 0; i < sizeof header / sizeof *header; i++) {
         kn_buf b = {0};
