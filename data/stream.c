@@ -113,7 +113,7 @@ static ptrdiff_t read_gzip(ds_stream *s, void *buf, size_t n, kn_error *err)
                            (unsigned long long)(s->done - s->left), s->z.msg ? s->z.msg : zError(code));
         if (s->z.avail_out < asked)
             return asked - s->z.avail_out;
-        if (s->between || s->left)
+        if (s->between)
             continue;
         int more = refill(s, err);
         if (more <= 0)
