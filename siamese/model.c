@@ -237,7 +237,7 @@ static int read_recipe(sm_model *m, const ds_st *st, kn_error *err)
 {
     if (!ds_st_find(st, "recipe"))
         return 0; /* a network over vectors */
-    const ds_tensor *t = ds_st_need(st, "recipe", DS_U8, 1, (const size_t[]){0}, err);
+    const ds_tensor *t = ds_st_need(st, "recipe", DS_U8, 1, NULL, err);
     if (!t)
         return -1;
     if ((uintptr_t)t->data % 64)

@@ -196,19 +196,27 @@ static void parts_that_cannot_be(void **state)
     sm_model *m = test_model(small_network, D, 1);
     kn_buf bytes = {0};
     bytes.p = test_read(saved(m, 3), &bytes.n);
-    static const uint64_t backwards[] = {0, 10, 4, 29}, late[] = {1, 2, 10, 29}, beyond[] = {0, 1, 2, 30};
-    static const float nan[3][E] = {{0}, {0, NAN}};
+    static const uint64_t backwards[] = {0, 10, 4, 29}, late[] = {1, 2, 10, 29}, beyond[] = {0, 1, 2, 30},
+                          early[] = {0, 1, 2, 28};
+    static const float nan[5][E] = {{0}, {0, NAN}}; /* its start serves as zeros too */
+    static const char zeros[8192];
+    kn_buf model = {0};
+    assert_int_equal(sm_model_bytes(m, &model, NULL), 0);
+    size_t length = model.n;
+    assert_true(length <= sizeof zeros);
+    kn_buf_free(&model);
     const struct { const char *key, *value, *says; ds_tensor t; } bad[] = {
         {"format", "siam-model", "not an index", {.name = ""}},
         {"version", "9", "version '9'", {.name = ""}},
         {NULL, NULL, "ends before", {"offsets", DS_U64, 1, {4}, backwards, 32}},
         {NULL, NULL, "do not fill", {"offsets", DS_U64, 1, {4}, late, 32}},
         {NULL, NULL, "do not fill", {"offsets", DS_U64, 1, {4}, beyond, 32}},
-        {NULL, NULL, "should be", {"offsets", DS_U64, 1, {0}, late, 0}},
-        {NULL, NULL, "the model in the index", {"model", DS_U8, 1, {64}, nan, 64}},
+        {NULL, NULL, "do not fill", {"offsets", DS_U64, 1, {4}, early, 32}},
+        {NULL, NULL, "no offsets", {"offsets", DS_U64, 1, {0}, late, 0}},
+        {NULL, NULL, "the model in the index", {"model", DS_U8, 1, {length}, zeros, length}},
         {NULL, NULL, "2 vectors for 3", {"z", DS_F32, 2, {2, E}, nan, 2 * sizeof *nan}},
-        {NULL, NULL, "z", {"z", DS_F32, 2, {E, 3}, nan, sizeof nan}},
-        {NULL, NULL, "should be", {"pad", DS_U8, 1, {1}, nan, 1}}};
+        {NULL, NULL, "z", {"z", DS_F32, 2, {E, 3}, nan, 3 * sizeof *nan}},
+        {NULL, NULL, "not aligned", {"pad", DS_U8, 1, {1}, zeros, 1}}};
     kn_error err;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         kn_buf odd = test_rebuilt(&bytes, bad[i].key, bad[i].value, &bad[i].t);
@@ -218,7 +226,7 @@ static void parts_that_cannot_be(void **state)
             fail_msg("case %zu: \"%s\" does not say \"%s\"", i, err.text, bad[i].says);
         kn_buf_free(&odd);
     }
-    const ds_tensor z = {"z", DS_F32, 2, {3, E}, nan, sizeof nan};
+    const ds_tensor z = {"z", DS_F32, 2, {3, E}, nan, 3 * sizeof *nan};
     kn_buf odd = test_rebuilt(&bytes, NULL, NULL, &z);
     kn_backend *be = kn_backend_naive(NULL);
     sm_index *x = open_bytes(odd.p, odd.n, &err);

@@ -75,8 +75,8 @@ int main(int argc, char **argv)
     int n;
     char **operand = tool_start(&index_tool, argc, argv, &n);
     const char *path = n ? operand[0] : "-";
-    if (!model_path || !tool_common.out)
-        tool_usage("-m MODEL and -o INDEX are needed");
+    if (!model_path || !tool_common.out || !strcmp(tool_common.out, "-"))
+        tool_usage("-m MODEL and -o INDEX are needed: an index cannot go to a pipe");
     sm_model *m = sm_model_open(model_path, &err);
     if (!m)
         tool_die_at(model_path, &err);
