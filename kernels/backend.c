@@ -4,40 +4,49 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The CUDA filling is a plugin, so that programs run where there is no driver
  * and no cuBLAS. It stands beside this library (or the program that holds it),
- * or in ../lib/siam of it, or where SIAM_CUDA_PLUGIN says. */
+ * above it, in ../lib/siam of it, or where SIAM_CUDA_PLUGIN says. */
 #define PLUGIN "siam-cuda.so"
 
 typedef kn_backend *(*plugin_open)(kn_error *err);
 
-static void *open_beside(const char *subfolder)
+/* Looks in `subfolder` of the folder this code is in. True when the plugin is
+ * there: *lib is then open, or NULL and dlerror() says why. */
+static bool open_beside(const char *subfolder, void **lib)
 {
     Dl_info here;
     kn_buf path = {0};
-    void *lib = NULL;
+    bool there = false;
     if (dladdr((const void *)(uintptr_t)&kn_backend_open, &here) && here.dli_fname) {
         const char *slash = strrchr(here.dli_fname, '/');
         size_t folder = slash ? (size_t)(slash - here.dli_fname) + 1 : 0;
         if (!kn_buf_add(&path, here.dli_fname, folder, NULL) && !kn_buf_addf(&path, NULL, "%s%s", subfolder, PLUGIN) &&
             !kn_buf_add(&path, "", 1, NULL))
-            lib = dlopen(path.p, RTLD_NOW | RTLD_LOCAL);
+            there = access(path.p, F_OK) == 0;
     }
+    if (there)
+        *lib = dlopen(path.p, RTLD_NOW | RTLD_LOCAL);
     kn_buf_free(&path);
-    return lib;
+    return there;
 }
 
 kn_backend *kn_backend_cuda(kn_error *err)
 {
+    static const char *const places[] = {"./", "../", "../lib/siam/", "siam/"};
     const char *named = getenv("SIAM_CUDA_PLUGIN");
-    static const char *const places[] = {"./", "../lib/", "../lib/siam/", "siam/"};
-    void *lib = named && *named ? dlopen(named, RTLD_NOW | RTLD_LOCAL) : NULL;
-    for (size_t i = 0; !lib && !(named && *named) && i < sizeof places / sizeof *places; i++)
-        lib = open_beside(places[i]);
+    void *lib = NULL;
+    dlerror(); /* forgets what others left */
+    if (named && *named)
+        lib = dlopen(named, RTLD_NOW | RTLD_LOCAL);
+    else
+        for (size_t i = 0; i < sizeof places / sizeof *places && !open_beside(places[i], &lib); i++)
+            ;
     if (!lib) {
         const char *why = dlerror();
-        kn_fail(err, "CUDA cannot be used: the plugin " PLUGIN " does not load (%s); build it with `make cuda` (needs nvcc), or use --device cpu",
+        kn_fail(err, "CUDA cannot be used: the plugin " PLUGIN " does not load (%s); `make cuda` builds it, and it needs cuBLAS; or use --device cpu",
                 why ? why : "not found");
         return NULL;
     }

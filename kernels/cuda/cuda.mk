@@ -23,7 +23,7 @@ $(B)/siam-cuda.so: $(CUDA_OBJ) $(B)/kernels/base.o kernels/cuda/plugin.map
 	    -Xlinker -z,defs -Xlinker --as-needed -Xlinker -rpath=$(CUDA_HOME)/lib64
 
 # ptxas tells registers and spills on stderr; kept for the table.
-$(B)/%.cu.o: %.cu
+$(B)/%.cu.o: %.cu kernels/cuda/cuda.mk
 	@mkdir -p $(@D)
 	$(NVCC) $(CUDA_FLAGS) $(CUDA_TARGETS) -MMD -MP -MF $(@:.o=.d) -c -o $@ $< 2>$@.ptxas || { cat $@.ptxas >&2; exit 1; }
 
