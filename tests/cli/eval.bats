@@ -2,6 +2,7 @@
 # siam-eval: its figures against a count over siam-predict's answers, its curves
 # against its figures, and what it refuses.
 
+bats_require_minimum_version 1.5.0
 load model.bash
 
 setup_file() {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # siam-index and siam-query: what goes in is found again, in every form of list.
 
+bats_require_minimum_version 1.5.0
 load model.bash
 
 setup_file() {
@@ -100,7 +101,7 @@ index() { siam-index -q -m "$w/model.st" "$@"; }
     run siam-query -q "$t/odd.st" "w1 w2"
     [ "${#lines[@]}" -eq 2 ]
     [[ $output == *'w1 "quoted" w2 w3'* ]]
-    siam-query -q "$t/odd.st" --json "w1 w2" $'\377"\\' | perl -MJSON::PP -ne 'decode_json($_); $n++; END { exit $n != 2 }'
+    siam-query -q "$t/odd.st" --json "w1 w2" $'\377"\\' | perl -MJSON::PP -ne 'decode_json($_); $n++; END { exit($n != 2) }'
 }
 
 @test "an unknown question is answered with a warning" {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # siam-predict: the same CSV with three columns more, whatever the CSV is.
 
+bats_require_minimum_version 1.5.0
 load model.bash
 
 setup_file() {
