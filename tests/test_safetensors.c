@@ -340,15 +340,18 @@ static void refuses_to_write(void **state)
     (void)state;
     const ds_tensor ok = {"a", DS_U8, 1, {5}, u8, 5}, twice[] = {ok, ok};
     const ds_tensor bad[] = {{"a", DS_U8, 1, {4}, u8, 5},
-                             {"a", DS_U8, 2, {SIZE_MAX, 2}, u8, SIZE_MAX - 1},
+                             {"a", DS_U8, 2, {SIZE_MAX / 4 + 1, 4}, u8, 0},
                              {"a", DS_U8, DS_MAX_DIMS + 1, {1, 1, 1, 1, 1, 1, 1, 1}, u8, 1},
                              {"\xff", DS_U8, 1, {5}, u8, 5},
                              {"__metadata__", DS_U8, 1, {5}, u8, 5}};
     const ds_meta again[] = {{"a", "1"}, {"a", "2"}}, latin = {"a", "\xe9"};
     const char *path = test_path("refused.st");
+    static const char *const says[] = {"makes 4 bytes", "larger than memory", "9 dimensions", "UTF-8", "__metadata__"};
     kn_error err;
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_int_equal(ds_st_save(path, NULL, 0, &bad[i], 1, &err), -1);
+        assert_non_null(strstr(err.text, says[i]));
+    }
     assert_int_equal(ds_st_save(path, NULL, 0, twice, 2, &err), -1);
     assert_non_null(strstr(err.text, "twice"));
     assert_int_equal(ds_st_save(path, again, 2, &ok, 1, &err), -1);
