@@ -18,6 +18,9 @@ $(B)/tests/test_%: $(B)/tests/test_%.o $(B)/tests/support.o $(LIB)
 	$(CC) -o $@ $(filter %.o,$^) $(TEST_OBJ_$*) $(LIB) $(LD_ALL) \
 	    $$(sed -n 's|^.*LIBS: \(.*\)\*/|\1|p' tests/test_$*.c) $$(pkg-config --libs cmocka) $(LIBS)
 
+# The tests of ops run all copies of the simd files, and one that only they use.
+$(B)/tests/test_ops $(B)/tests/test_truth: $(B)/tests/rig.o $(if $(filter avx2,$(ISAS)),$(SIMD:%.simd.c=$(B)/%.avx2x16.o))
+
 # libFuzzer needs clang; sanitizers find what the parser does wrong.
 fuzz: ## libFuzzer on every parser, FUZZ_SECONDS each (600)
 	@CC=clang B=$(B)/fuzz sh tests/fuzz/run $(FUZZ_SECONDS) $(FUZZERS)

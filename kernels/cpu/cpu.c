@@ -33,7 +33,11 @@ static int cpu_sync(kn_backend *be, kn_error *err)
 
 static const char *cpu_describe(kn_backend *be)
 {
-    return kn_cpu_of(be)->description;
+    kn_cpu *cpu = kn_cpu_of(be);
+    int threads = kn_pool_threads(cpu->pool);
+    snprintf(cpu->description, sizeof cpu->description, "cpu: %d thread%s, %s; %s", threads, threads == 1 ? "" : "s",
+             cpu->simd->name, kn_blas_describe());
+    return cpu->description;
 }
 
 static void cpu_close(kn_backend *be)
@@ -50,9 +54,6 @@ kn_backend *kn_backend_cpu(kn_pool *pool, kn_error *err)
         return NULL;
     cpu->pool = pool;
     cpu->simd = kn_simd_choose();
-    int threads = kn_pool_threads(pool);
-    snprintf(cpu->description, sizeof cpu->description, "cpu: %d thread%s, %s; %s", threads, threads == 1 ? "" : "s",
-             cpu->simd->name, kn_blas_describe());
     kn_backend *be = &cpu->be;
     be->name = "cpu";
     be->state = cpu;

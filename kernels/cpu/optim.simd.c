@@ -28,11 +28,11 @@ void KN_SIMD(sgd)(float *KN_RESTRICT p, float *KN_RESTRICT m, const float *KN_RE
             p[i] -= lr * (g[i] + decay * p[i]);
         return;
     }
-    float kept = step->count == 0 ? 0 : momentum;
+    bool first = step->count == 0; /* m holds nothing yet */
 #pragma omp simd
     for (size_t i = 0; i < n; i++) {
         float gi = g[i] + decay * p[i];
-        float mi = kept * m[i] + gi;
+        float mi = first ? gi : momentum * m[i] + gi;
         m[i] = mi;
         p[i] -= lr * (nesterov ? gi + momentum * mi : mi);
     }

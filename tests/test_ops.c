@@ -1,0 +1,375 @@
+/* Every op of the contract, on every filling, against naive: shapes of all
+ * kinds, poisoned outputs, guarded buffers, both values of acc, the aliases that
+ * backend.h allows; and the same bits for any number of threads and any run.
+ *
+ * A new op gets a function that deals its arguments and calls it, and a row in
+ * ops[]: the_contract_is_covered fails until it has. */
+#include "tests/rig.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static size_t at_least(size_t n, size_t least)
+{
+    return n < least ? least : n;
+}
+
+/* ---- the ops: s is a shape of three sizes, v a variant ---------------------------- */
+
+/* v: ta, tb, acc */
+static void gemm(rig *r, const size_t s[3], int v)
+{
+    size_t M = s[0], N = s[1], K = s[2];
+    r->tol = 1e-6 * (double)(4 + K / 16);
+    float *c = rig_acc(r, M * N, v >> 2), *a = rig_in(r, M * K, -1, 1), *b = rig_in(r, K * N, -1, 1);
+    r->be->gemm(r->be, c, a, b, v & 1, v >> 1 & 1, M, N, K, v >> 2);
+}
+
+static void bias_forward(rig *r, const size_t s[3], int v)
+{
+    (void)v;
+    float *y = rig_inout(r, s[0] * s[1], -1, 1), *b = rig_in(r, s[1], -1, 1);
+    r->be->bias_forward(r->be, y, b, s[0], s[1]);
+}
+
+static void bias_backward(rig *r, const size_t s[3], int v)
+{
+    (void)v;
+    float *db = rig_out(r, s[1]), *dy = rig_in(r, s[0] * s[1], -1, 1);
+    r->be->bias_backward(r->be, db, dy, s[0], s[1]);
+}
+
+/* v: acc, and whether the rows have gaps (which must stay as they were) */
+static void copy2d(rig *r, const size_t s[3], int v)
+{
+    size_t N = s[0], C = s[1], ldy = C + (size_t)(v >> 1) * 5, ldx = C + (size_t)(v >> 1) * 3;
+    float *y = v ? rig_inout(r, N * ldy, -1, 1) : rig_out(r, N * ldy), *x = rig_in(r, N * ldx, -1, 1);
+    r->be->copy2d(r->be, y, ldy, x, ldx, N, C, v & 1);
+}
+
+/* v: y is neither, a, b */
+static void add(rig *r, const size_t s[3], int v)
+{
+    size_t n = s[0] * s[1];
+    float *a = v == 1 ? rig_inout(r, n, -1, 1) : rig_in(r, n, -1, 1);
+    float *b = v == 2 ? rig_inout(r, n, -1, 1) : rig_in(r, n, -1, 1);
+    r->be->add(r->be, v == 0 ? rig_out(r, n) : v == 1 ? a : b, a, b, n);
+}
+
+static void gather(rig *r, const size_t s[3], int v)
+{
+    (void)v;
+    size_t R = s[0], D = s[1], rows = s[2] + 1;
+    uint32_t idx[8192];
+    for (size_t i = 0; i < R; i++)
+        idx[i] = kn_rng_below(&r->rng, (uint32_t)rows);
+    float *y = rig_out(r, R * D), *table = rig_in(r, rows * D, -1, 1), *rows_of = rig_values(r, idx, R);
+    r->be->gather(r->be, y, table, (const uint32_t *)(const void *)rows_of, R, D);
+}
+
+static void act_forward(rig *r, const size_t s[3], int v)
+{
+    size_t n = s[0] * s[1];
+    float *y = rig_out(r, n), *x = rig_in(r, n, -4, 2);
+    r->be->act_forward(r->be, y, x, (kn_act)v, n);
+}
+
+/* v: act, acc, dx is dy */
+static void act_backward(rig *r, const size_t s[3], int v)
+{
+    size_t n = s[0] * s[1];
+    int acc = v / 3 % 2;
+    float *dy = v / 6 ? rig_inout(r, n, -1, 1) : rig_in(r, n, -1, 1), *y = rig_in(r, n, -1, 1);
+    r->be->act_backward(r->be, v / 6 ? dy : rig_acc(r, n, acc), dy, y, (kn_act)(v % 3), n, acc);
+}
+
+/* v: acc, y is x */
+static void dropout(rig *r, const size_t s[3], int v)
+{
+    size_t n = s[0] * s[1];
+    const kn_step step = {.count = s[2]};
+    float *x = v >> 1 ? rig_inout(r, n, -1, 1) : rig_in(r, n, -1, 1), *y = v >> 1 ? x : rig_acc(r, n, v & 1);
+    float *at = rig_values(r, &step, sizeof step / 4);
+    r->be->dropout(r->be, y, x, 0.3f, 42, (uint64_t)KN_STREAM_DROPOUT << 32 | 5, (const kn_step *)(const void *)at, n,
+                   v & 1);
+}
+
+/* v: act, residual */
+static void bn_forward(rig *r, const size_t s[3], int v)
+{
+    size_t N = s[0], C = s[1];
+    r->tol = 2e-5;
+    float *y = rig_out(r, N * C), *mean = rig_acc(r, C, N == 0), *rstd = rig_acc(r, C, N == 0);
+    float *running_mean = rig_inout(r, C, -1, 1), *running_var = rig_inout(r, C, 0, 1);
+    float *x = rig_in(r, N * C, 2, 4), *gamma = rig_in(r, C, -1, 1), *beta = rig_in(r, C, -1, 1);
+    float *res = v / 3 ? rig_in(r, N * C, -1, 1) : NULL;
+    r->be->bn_forward(r->be, y, mean, rstd, running_mean, running_var, x, gamma, beta, res, 0.1f, (kn_act)(v % 3), N,
+                      C);
+}
+
+static void bn_infer(rig *r, const size_t s[3], int v)
+{
+    size_t N = s[0], C = s[1];
+    float *y = rig_out(r, N * C), *mean = rig_in(r, C, -1, 1), *var = rig_in(r, C, 0.1f, 1);
+    float *x = rig_in(r, N * C, -2, 2), *gamma = rig_in(r, C, -1, 1), *beta = rig_in(r, C, -1, 1);
+    float *res = v / 3 ? rig_in(r, N * C, -1, 1) : NULL;
+    r->be->bn_infer(r->be, y, mean, var, x, gamma, beta, res, (kn_act)(v % 3), N, C);
+}
+
+/* v: act; then no dres, dres, dres added to, dres is dy; each with acc 0 and 1 */
+static void bn_backward(rig *r, const size_t s[3], int v)
+{
+    size_t N = s[0], C = s[1];
+    int kind = v / 3 % 4, acc = v / 12;
+    r->tol = 2e-5;
+    float *dx = rig_acc(r, N * C, acc), *dgamma = rig_out(r, C), *dbeta = rig_out(r, C);
+    float *dy = kind == 3 ? rig_inout(r, N * C, -1, 1) : rig_in(r, N * C, -1, 1);
+    float *dres = kind == 0 ? NULL : kind == 3 ? dy : rig_acc(r, N * C, kind == 2);
+    float *x = rig_in(r, N * C, 2, 4), *y = rig_in(r, N * C, -1, 1), *mean = rig_in(r, C, 2.5f, 3.5f);
+    float *rstd = rig_in(r, C, 0.5f, 2), *gamma = rig_in(r, C, -1, 1);
+    r->be->bn_backward(r->be, dx, dres, dgamma, dbeta, dy, x, y, mean, rstd, gamma, (kn_act)(v % 3), N, C, acc,
+                       kind == 2);
+}
+
+static void distance(rig *r, const size_t s[3], int v)
+{
+    size_t B = s[0], D = s[1];
+    float *d = rig_out(r, B), *z = rig_in(r, 2 * B * D, -1, 1);
+    r->be->distance(r->be, d, z, (kn_distance)v, B, D);
+}
+
+/* v: distance, loss. The margin stands in the middle of the distances, so that
+ * both sides of the hinge are there. */
+static void pair_loss(rig *r, const size_t s[3], int v)
+{
+    static const float per_width[] = {0.8f, 0.66f, 0};
+    size_t B = s[0], D = s[1];
+    float label[8192], margin = v % 3 == KN_COSINE ? 1 : per_width[v % 3] * (float)D;
+    if (v % 3 == KN_EUCLIDEAN)
+        margin = 0.8f * __builtin_sqrtf((float)D);
+    for (size_t i = 0; i < B; i++)
+        label[i] = (float)kn_rng_below(&r->rng, 2);
+    float *loss = rig_out(r, B), *d = rig_out(r, B), *dz = rig_out(r, 2 * B * D);
+    float *z = rig_in(r, 2 * B * D, -1, 1), *y = rig_values(r, label, B);
+    r->be->pair_loss(r->be, loss, d, dz, z, y, (kn_distance)(v % 3), (kn_pair_loss)(v / 3), margin, B, D);
+}
+
+static void sum(rig *r, const size_t s[3], int v)
+{
+    (void)v;
+    size_t n = s[0] * s[1];
+    r->tol = 1e-6 * (double)(10 + n / 1000);
+    float *out = rig_out(r, 1), *x = rig_in(r, n, -1, 1);
+    r->be->sum(r->be, out, x, n);
+}
+
+static float *step_of(rig *r, size_t count)
+{
+    const kn_step step = {.lr = 0.01f, .bias1 = 1.7f, .bias2 = 30, .count = count};
+    return rig_values(r, &step, sizeof step / 4);
+}
+
+/* v: decay */
+static void adam(rig *r, const size_t s[3], int v)
+{
+    size_t n = s[0] * s[1];
+    float *p = rig_inout(r, n, -1, 1), *m = rig_inout(r, n, -1, 1), *w = rig_inout(r, n, 0, 1);
+    float *g = rig_in(r, n, -1, 1), *step = step_of(r, 2);
+    r->be->adam(r->be, p, m, w, g, (const kn_step *)(const void *)step, 0.9f, 0.999f, 1e-8f, v ? 0.1f : 0, n);
+}
+
+/* v: no momentum, momentum at step 0, later, Nesterov */
+static void sgd(rig *r, const size_t s[3], int v)
+{
+    size_t n = s[0] * s[1];
+    float *p = rig_inout(r, n, -1, 1), *m = v ? rig_acc(r, n, v > 1) : NULL;
+    float *g = rig_in(r, n, -1, 1), *step = step_of(r, v > 1);
+    r->be->sgd(r->be, p, m, g, (const kn_step *)(const void *)step, v ? 0.9f : 0, 0.1f, v == 3, n);
+}
+
+/* On a grid sums are exact and rows at equal distances are there; cosine, which
+ * has a root and a quotient to round, gets no ties. */
+static float *points(rig *r, size_t n, kn_distance kind)
+{
+    static float x[4097 * 300];
+    for (size_t i = 0; i < n; i++)
+        x[i] = kind == KN_COSINE ? kn_rng_uniform(&r->rng, -1, 1) : (float)kn_rng_below(&r->rng, 5) / 4;
+    return rig_values(r, x, n);
+}
+
+/* v: distance; from 3 on, k is beyond N */
+static void nearest(rig *r, const size_t s[3], int v)
+{
+    size_t N = s[0], D = s[1], Q = s[2] < 40 ? s[2] : 40, k = v < 3 ? 3 : N + 2;
+    float *dist = rig_out(r, Q * k);
+    r->arg[0].infinite = true; /* what is not there is infinitely far */
+    uint32_t *idx = rig_out_words(r, Q * k);
+    float *query = points(r, Q * D, (kn_distance)(v % 3)), *base = points(r, N * D, (kn_distance)(v % 3));
+    r->be->nearest(r->be, dist, idx, query, base, (kn_distance)(v % 3), Q, N, D, k);
+}
+
+#define OP(name, variants) {#name, name, variants, offsetof(kn_backend, name)}
+static const struct {
+    const char *name;
+    void (*run)(rig *r, const size_t s[3], int v);
+    int variants;
+    size_t entry;
+} ops[] = {
+    OP(gemm, 8),       OP(bias_forward, 1), OP(bias_backward, 1), OP(copy2d, 4),      OP(add, 3),       OP(gather, 1),
+    OP(act_forward, 3), OP(act_backward, 9), OP(dropout, 3),       OP(bn_forward, 6),  OP(bn_infer, 6),  OP(bn_backward, 24),
+    OP(distance, 3),   OP(pair_loss, 6),    OP(sum, 1),           OP(adam, 2),        OP(sgd, 4),       OP(nearest, 5),
+};
+enum { OPS = sizeof ops / sizeof *ops };
+
+/* ---- the tests ------------------------------------------------------------------------ */
+
+static const size_t shapes[][3] = {
+    {1, 1, 1},    {3, 17, 5},     {17, 1, 127},  {127, 3, 17}, {1, 300, 33},  {300, 127, 3}, {64, 128, 100},
+    {5, 4097, 2}, {4097, 3, 1},   {129, 33, 65}, {7, 16, 300}, {33, 20, 513}, {300, 8, 40},  {0, 5, 3},
+    {5, 0, 3},    {5, 3, 0},
+};
+enum { SHAPES = sizeof shapes / sizeof *shapes };
+
+/* Functions follow gemm to the end of the table: each has its row, and each
+ * filling has each. */
+static void the_contract_is_covered(void **state)
+{
+    (void)state;
+    int count;
+    const filling *f = rig_fillings(&count);
+    assert_int_equal(OPS, (sizeof(kn_backend) - offsetof(kn_backend, gemm)) / sizeof(void (*)(void)));
+    for (int i = 0; i < count; i++)
+        for (size_t at = offsetof(kn_backend, close); at < sizeof(kn_backend); at += sizeof(void (*)(void))) {
+            void (*entry)(void);
+            memcpy(&entry, (const char *)f[i].be + at, sizeof entry);
+            if (!entry)
+                fail_msg("%s leaves entry %zu of the table empty", f[i].name, at / sizeof entry);
+        }
+    for (int a = 0; a < OPS; a++)
+        for (int b = 0; b < a; b++)
+            assert_int_not_equal(ops[a].entry, ops[b].entry);
+}
+
+static rig run(kn_backend *be, int op, const size_t s[3], int v, const char *what)
+{
+    rig r = rig_new(be, at_least(s[0] * 7 + s[1] * 3 + s[2], 1));
+    ops[op].run(&r, s, v);
+    rig_finish(&r, what);
+    return r;
+}
+
+static void fillings_agree(void **state)
+{
+    (void)state;
+    int count;
+    long cases = 0;
+    const filling *f = rig_fillings(&count);
+    for (int op = 0; op < OPS; op++)
+        for (int i = 0; i < SHAPES; i++)
+            for (int v = 0; v < ops[op].variants; v++) {
+                const size_t *s = shapes[i];
+                char what[128];
+                snprintf(what, sizeof what, "%s %zux%zux%zu variant %d", ops[op].name, s[0], s[1], s[2], v);
+                rig want = run(rig_naive(), op, s, v, what);
+                for (int k = 1; k < count; k++, cases++) {
+                    rig got = run(f[k].be, op, s, v, what);
+                    rig_compare(&got, &want, false, what);
+                    rig_free(&got);
+                }
+                rig_free(&want);
+            }
+    print_message("# %ld cases: %d ops, %d shapes, %d fillings against naive\n", cases, OPS, SHAPES, count - 1);
+    assert_true(cases >= 10L * OPS);
+}
+
+/* Shapes that are cut into many tasks: products of each way (short, packed,
+ * several slabs), statistics of many blocks. */
+static const struct {
+    const char *op;
+    size_t shape[3];
+    int variant;
+} large[] = {
+    {"gemm", {700, 130, 100}, 2},   {"gemm", {130, 128, 1500}, 1}, {"gemm", {100, 70, 5000}, 5},
+    {"gemm", {70, 1100, 1050}, 4},  {"gemm", {70, 1100, 1050}, 2}, {"gemm", {600, 600, 600}, 0},
+    {"gemm", {600, 520, 1300}, 7},  {"bias_backward", {900, 130, 0}, 0}, {"bn_forward", {900, 130, 0}, 4},
+    {"bn_forward", {20000, 5, 0}, 4}, {"bn_backward", {900, 130, 0}, 7}, {"dropout", {900, 130, 7}, 0},
+    {"pair_loss", {900, 130, 0}, 0}, {"sum", {900, 1300, 0}, 0}, {"adam", {900, 130, 0}, 1},
+    {"nearest", {4097, 300, 40}, 0}, {"nearest", {4097, 30, 3}, 3},
+};
+enum { LARGE = sizeof large / sizeof *large };
+
+static int find_op(const char *name)
+{
+    for (int op = 0; op < OPS; op++)
+        if (!strcmp(ops[op].name, name))
+            return op;
+    fail_msg("%s is no op", name);
+    return -1;
+}
+
+static void large_shapes_agree(void **state)
+{
+    (void)state;
+    int count;
+    const filling *f = rig_fillings(&count);
+    for (int i = 0; i < LARGE; i++) {
+        int op = find_op(large[i].op);
+        rig want = run(rig_naive(), op, large[i].shape, large[i].variant, large[i].op);
+        for (int k = 1; k < count; k++) {
+            rig got = run(f[k].be, op, large[i].shape, large[i].variant, large[i].op);
+            rig_compare(&got, &want, false, large[i].op);
+            rig_free(&got);
+        }
+        rig_free(&want);
+    }
+}
+
+static void the_same_bits_for_any_number_of_threads(void **state)
+{
+    (void)state;
+    static const int threads[] = {1, 2, 3, 8};
+    rig want[LARGE];
+    for (int t = 0; t < 4; t++) {
+        kn_pool *pool;
+        kn_backend *be = rig_cpu(threads[t], &pool);
+        for (int i = 0; i < LARGE; i++) {
+            rig got = run(be, find_op(large[i].op), large[i].shape, large[i].variant, large[i].op);
+            if (t == 0) {
+                want[i] = got;
+                continue;
+            }
+            rig_compare(&got, &want[i], true, large[i].op);
+            rig_free(&got);
+        }
+        kn_backend_close(be);
+        kn_pool_free(pool);
+    }
+    for (int i = 0; i < LARGE; i++)
+        rig_free(&want[i]);
+}
+
+static void the_same_bits_every_run(void **state)
+{
+    (void)state;
+    int count;
+    const filling *f = rig_fillings(&count);
+    for (int k = 0; k < count; k++)
+        for (int op = 0; op < OPS; op++) {
+            rig a = run(f[k].be, op, shapes[5], 0, ops[op].name), b = run(f[k].be, op, shapes[5], 0, ops[op].name);
+            rig_compare(&b, &a, true, ops[op].name);
+            rig_free(&a);
+            rig_free(&b);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_contract_is_covered),
+        cmocka_unit_test(fillings_agree),
+        cmocka_unit_test(large_shapes_agree),
+        cmocka_unit_test(the_same_bits_for_any_number_of_threads),
+        cmocka_unit_test(the_same_bits_every_run),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
