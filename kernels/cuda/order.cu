@@ -37,15 +37,21 @@ static void gpu_dealloc(kn_backend *be, void *p)
 
 void *gpu_scratch(gpu *g, size_t bytes)
 {
-    if (g->failed || bytes <= g->scratch_bytes)
-        return g->failed ? NULL : g->scratch[g->scratches - 1];
-    size_t size = g->scratch_bytes ? 2 * g->scratch_bytes : static_cast<size_t>(1) << 20;
+    if (g->failed)
+        return NULL;
+    if (g->scratches && bytes <= g->scratch_bytes)
+        return g->scratch[g->scratches - 1];
+    if (g->recording) {
+        gpu_fail(g, "a recorded step asked for more scratch than its first run");
+        return NULL;
+    }
+    size_t size = g->scratches ? 2 * g->scratch_bytes : static_cast<size_t>(1) << 20;
     if (size < bytes)
         size = bytes;
     kn_error why;
-    void *p = g->recording ? NULL : gpu_alloc(&g->ops, size, &why);
+    void *p = gpu_alloc(&g->ops, size, &why);
     if (!p) {
-        gpu_fail(g, "%s", g->recording ? "a recorded step asked for more scratch than its first run" : why.text);
+        gpu_fail(g, "%s", why.text);
         return NULL;
     }
     g->scratch[g->scratches++] = p;

@@ -59,12 +59,6 @@ static size_t extent(int rows, int cols, int ld)
     return (static_cast<size_t>(cols - 1) * static_cast<size_t>(ld) + static_cast<size_t>(rows)) * sizeof(float);
 }
 
-static float element(const float *x, int ld, cublasOperation_t op, int row, int col)
-{
-    const ptrdiff_t r = row, c = col, step = ld;
-    return op == CUBLAS_OP_N ? x[c * step + r] : x[r * step + c];
-}
-
 cublasStatus_t cublasSgemm(cublasHandle_t handle, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k,
                            const float *alpha, const float *a, int lda, const float *b, int ldb, const float *beta,
                            float *c, int ldc)
@@ -78,12 +72,14 @@ cublasStatus_t cublasSgemm(cublasHandle_t handle, cublasOperation_t ta, cublasOp
     on_cpu::check_device(b, extent(b_rows, tb == CUBLAS_OP_N ? n : k, ldb), "b of a product");
     on_cpu::check_device(c, extent(m, n, ldc), "c of a product");
     const float scale = *alpha, keep = *beta;
+    const ptrdiff_t a_row = ta == CUBLAS_OP_N ? 1 : lda, a_col = ta == CUBLAS_OP_N ? lda : 1;
+    const ptrdiff_t b_row = tb == CUBLAS_OP_N ? 1 : ldb, b_col = tb == CUBLAS_OP_N ? ldb : 1;
     on_cpu::submit(handle->stream, [=] {
         for (int j = 0; j < n; j++)
             for (int i = 0; i < m; i++) {
                 float s = 0.0f;
                 for (int l = 0; l < k; l++)
-                    s += element(a, lda, ta, i, l) * element(b, ldb, tb, l, j);
+                    s += a[i * a_row + l * a_col] * b[l * b_row + j * b_col];
                 float *to = &c[static_cast<ptrdiff_t>(j) * ldc + i];
                 *to = keep == 0.0f ? scale * s : scale * s + keep * *to;
             }

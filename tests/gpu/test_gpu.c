@@ -85,6 +85,22 @@ static void test_memory_out(void **state)
     kn_backend_close(be);
 }
 
+/* Scratch memory comes into being with the first op that needs some. */
+static void test_first_op_of_all(void **state)
+{
+    (void)state;
+    kn_backend *be = open_gpu();
+    float *x = device(be, 8), dist[2];
+    uint32_t *i = device(be, 8), idx[2];
+    be->nearest(be, x, i, x, x, KN_L1, 1, 0, 1, 2);
+    be->download(be, dist, x, sizeof dist);
+    be->download(be, idx, i, sizeof idx);
+    assert_fine(be);
+    assert_true(isinf(dist[0]) && isinf(dist[1]) && idx[0] == UINT32_MAX && idx[1] == UINT32_MAX);
+    be->dealloc(be, x), be->dealloc(be, i);
+    kn_backend_close(be);
+}
+
 /* ---- recorded steps ------------------------------------------------------------------ */
 
 typedef struct count_up {
@@ -299,9 +315,13 @@ static void test_same_bits_twice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_upload_has_read_its_source), cmocka_unit_test(test_memory_out),
-        cmocka_unit_test(test_run_replays),                cmocka_unit_test(test_failure_is_kept),
-        cmocka_unit_test(test_trains_as_the_cpu),          cmocka_unit_test(test_same_bits_twice),
+        cmocka_unit_test(test_upload_has_read_its_source),
+        cmocka_unit_test(test_memory_out),
+        cmocka_unit_test(test_first_op_of_all),
+        cmocka_unit_test(test_run_replays),
+        cmocka_unit_test(test_failure_is_kept),
+        cmocka_unit_test(test_trains_as_the_cpu),
+        cmocka_unit_test(test_same_bits_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
