@@ -103,6 +103,8 @@ double idf_value(uint64_t documents, uint64_t df)
 
 /* ---- as text ------------------------------------------------------------------ */
 
+static const char head[] = "# siam-idf n=", between[] = " words=";
+
 typedef struct entry {
     kn_str word;
     uint64_t df;
@@ -123,7 +125,7 @@ int idf_print(const idf_table *t, kn_buf *out, kn_error *err)
     for (size_t i = 0; i < n; i++)
         e[i] = (entry){tok_vocab_word(t->words, (uint32_t)i), t->count[i].df};
     qsort(e, n, sizeof *e, by_df_then_word);
-    int rc = kn_buf_addf(out, err, "# siam-idf n=%" PRIu64 "\n", t->documents);
+    int rc = kn_buf_addf(out, err, "%s%" PRIu64 "%s%zu\n", head, t->documents, between, n);
     for (size_t i = 0; i < n && !rc; i++) {
         rc = kn_buf_add(out, e[i].word.p, e[i].word.n, err);
         if (!rc)
@@ -142,14 +144,18 @@ static bool parse_count(uint64_t *out, kn_str s, uint64_t lo, uint64_t hi)
     return true;
 }
 
-static int read_head(idf_table *t, kn_str line, kn_error *err)
+/* The first line: documents and how many words follow. */
+static int read_head(idf_table *t, uint64_t *words, kn_str line, kn_error *err)
 {
-    static const char head[] = "# siam-idf n=";
-    const size_t n = sizeof head - 1;
-    if (line.n < n || memcmp(line.p, head, n) ||
-        !parse_count(&t->documents, (kn_str){line.p + n, line.n - n}, 0, INT64_MAX))
-        return kn_fail(err, "line 1: this is no idf table: it would start with \"%sDOCUMENTS\" (siam-tfidf makes one)",
-                       head);
+    const size_t skip = sizeof head - 1;
+    bool ours = line.n > skip && !memcmp(line.p, head, skip);
+    const char *n = line.p + (ours ? skip : 0), *end = line.p + line.n;
+    const char *gap = ours ? memmem(n, (size_t)(end - n), between, sizeof between - 1) : NULL;
+    const char *w = gap ? gap + sizeof between - 1 : end;
+    if (!gap || !parse_count(&t->documents, (kn_str){n, (size_t)(gap - n)}, 0, INT64_MAX) ||
+        !parse_count(words, (kn_str){w, (size_t)(end - w)}, 0, TOK_MAX_WORDS))
+        return kn_fail(err, "this is no idf table: it would start with \"%sDOCUMENTS%sWORDS\" (siam-tfidf makes one)",
+                       head, between);
     return 0;
 }
 
@@ -173,17 +179,19 @@ static int read_word(idf_table *t, kn_str line, kn_error *err)
 
 static int read_table(idf_table *t, ds_lines *l, kn_error *err)
 {
-    kn_str line;
-    int more;
-    while ((more = ds_line(l, &line, NULL, err)) > 0) {
-        if (ds_line_number(l) == 1) {
-            if (read_head(t, line, err))
-                return -1;
-        } else if (read_word(t, line, err)) {
+    kn_str line = {"", 0};
+    uint64_t words = 0;
+    bool ended = true;
+    int more = ds_line(l, &line, &ended, err);
+    if (more < 0 || read_head(t, &words, line, err))
+        return -1;
+    while (more && (more = ds_line(l, &line, &ended, err)) > 0)
+        if (read_word(t, line, err))
             return kn_fail_prefix(err, "line %" PRIu64, ds_line_number(l));
-        }
-    }
-    return more || ds_line_number(l) ? more : read_head(t, (kn_str){"", 0}, err);
+    if (!more && (!ended || idf_words(t) != words))
+        return kn_fail(err, "the table ends after line %" PRIu64 ", where %" PRIu64 " words should have come: it was cut "
+                       "short", ds_line_number(l), words);
+    return more;
 }
 
 idf_table *idf_read(ds_stream *s, kn_error *err)

@@ -29,12 +29,13 @@ uint32_t idf_words(const idf_table *t);
 uint64_t idf_df(const idf_table *t, kn_str word); /* 0 when unseen */
 /* idf = ln((1+n)/(1+df)) + 1: scikit-learn's TfidfTransformer, smooth_idf=True. */
 double idf_value(uint64_t documents, uint64_t df);
-/* First line `# siam-idf n=DOCUMENTS`, then a line `word df idf` each, tab
- * separated, sorted by df (most first), then word (bytes). idf is printed so
+/* First line `# siam-idf n=DOCUMENTS words=WORDS`, then a line `word df idf` each,
+ * tab separated, sorted by df (most first), then word (bytes). idf is printed so
  * that it reads back exactly, though n and df alone decide. Appends to out. */
 int idf_print(const idf_table *t, kn_buf *out, kn_error *err) KN_MUST_CHECK;
-/* Reads that form in any order of words; what does not parse, a word seen twice,
- * and an idf that is not that of n and df are errors that name the line. */
+/* Reads that form in any order of words; what does not parse, a word seen twice, an
+ * idf that is not that of n and df, and a table cut short are errors that name the
+ * line. */
 idf_table *idf_read(ds_stream *s, kn_error *err);
 void idf_free(idf_table *t);
 
