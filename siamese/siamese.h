@@ -184,6 +184,7 @@ typedef struct sm_epoch {
 } sm_epoch;
 
 typedef struct sm_model sm_model;
+typedef struct sm_metrics sm_metrics;
 
 /* How a run is driven, apart from what decides its result; all may be 0. */
 typedef struct sm_train_control {
@@ -194,6 +195,7 @@ typedef struct sm_train_control {
     void (*epoch)(void *arg, const sm_epoch *e);
     void (*progress)(void *arg, int epoch, size_t done, size_t total); /* pairs, a few times a second */
     bool (*stop)(void *arg);  /* asked between steps: true ends the run; the checkpoint has the whole epochs */
+    void (*finish)(void *arg, int best_epoch, const sm_metrics *dev); /* of the model that is returned; dev NULL: none */
     void *arg;
 } sm_train_control;
 
@@ -287,7 +289,7 @@ double sm_model_probability(const sm_model *m, double distance);
  * duplicates and others predicted so or not; P = TP + FN, N = FP + TN, n = P + N.
  * A value whose denominator is 0 is NaN. Ties are one step: pairs of equal
  * distance are on the same side of any threshold. */
-typedef struct sm_metrics {
+struct sm_metrics {
     size_t n, positives;     /* pairs, P */
     double threshold;        /* the one given */
     double accuracy;         /* (TP + TN) / n */
@@ -307,7 +309,7 @@ typedef struct sm_metrics {
     double accuracy_best, threshold_best; /* best accuracy over all thresholds and the middle one of those
                               * that reach it, half-way between two distances: chosen on this data */
     double seed_metric;      /* precision at d < 0.5, which the seed of this project called accuracy */
-} sm_metrics;
+};
 
 /* d and label of n pairs; label 0 or 1; p nullable: then log_loss, brier and ece
  * are NaN. O(n log n). -1 for a distance that is not finite, another label, or a

@@ -230,13 +230,18 @@ static int finish(trainer *t, kn_error *err)
 {
     sm_model *m = t->model;
     const sm_state *s = &t->state;
+    sm_metrics metrics;
     if (t->dev->pairs) {
-        if (dev_distances(t, s->best_params, s->best_stats, err))
+        if (dev_distances(t, s->best_params, s->best_stats, err) ||
+            sm_model_calibrate(m, t->distance, t->dev->label, t->dev->pairs, err) < 0 ||
+            sm_evaluate(&metrics, t->distance, NULL, t->dev->label, t->dev->pairs, m->threshold, err))
             return -1;
-        return sm_model_calibrate(m, t->distance, t->dev->label, t->dev->pairs, err) < 0 ? -1 : 0;
+    } else {
+        memcpy(m->params, s->best_params, s->P * sizeof *m->params);
+        memcpy(m->stats, s->best_stats, s->S * sizeof *m->stats);
     }
-    memcpy(m->params, s->best_params, s->P * sizeof *m->params);
-    memcpy(m->stats, s->best_stats, s->S * sizeof *m->stats);
+    if (t->c->finish)
+        t->c->finish(t->c->arg, (int)s->best_epoch, t->dev->pairs ? &metrics : NULL);
     return 0;
 }
 
