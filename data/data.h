@@ -118,6 +118,25 @@ uint64_t ds_pairs_rejected(const ds_pairs *p);
 const char *ds_pairs_last_rejection(const ds_pairs *p);
 void ds_pairs_close(ds_pairs *p);
 
+/* ---- rows in groups: split.c ------------------------------------------------ */
+
+/* The connected components of a graph with `nodes` nodes whose edge i joins
+ * edge[2i] and edge[2i+1]: component[nodes] gets numbers 0, 1, 2, ... in the
+ * order of each one's first node. *components is how many there are. */
+int ds_components(uint32_t *component, uint32_t *components, const uint32_t *edge, size_t edges, uint32_t nodes,
+                  kn_error *err) KN_MUST_CHECK;
+
+typedef enum { DS_TRAIN, DS_DEV, DS_TEST } ds_part;
+
+/* A seeded split of n rows; rows of one group stay together. group NULL: every
+ * row is its own, and the parts are exact; else the groups are taken in random
+ * order, each that still fits, and the largest stays in train whatever the share
+ * is. Test gets n - round(train * n) rows; with `dev` as many again are then
+ * taken from train, so test is the same with and without. part[n] receives a
+ * ds_part each. */
+int ds_split(uint8_t *part, const uint32_t *group, size_t n, double train, bool dev, uint64_t seed,
+             kn_error *err) KN_MUST_CHECK;
+
 /* ---- safetensors: safetensors.c ---------------------------------------------- */
 
 /* The one container of all binary files. Format: 8-byte little-endian length of

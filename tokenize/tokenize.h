@@ -76,6 +76,42 @@ void tok_vocab_free(tok_vocab *v);
  * finalised by murmur3's mixer); part of the store's format. */
 uint64_t tok_hash(kn_str s);
 
+/* ---- the questions of a set of pairs: questions.c -------------------------------------- */
+
+/* The text without white space (of ASCII) at its ends. */
+kn_str tok_trim(kn_str text);
+/* Characters: bytes that do not continue a UTF-8 sequence. */
+size_t tok_characters(kn_str text);
+
+/* Questions by their exact text, trimmed: the same text is the same question. */
+typedef struct tok_questions {
+    tok_vocab *text;
+    uint32_t *asked; /* [tok_vocab_size(text)]: how often, in either place of a pair */
+    uint32_t *id;    /* [2 pairs]: question1 and question2 of pair i are id[2i], id[2i+1] */
+    size_t pairs;
+    size_t asked_room, id_room;
+} tok_questions;
+
+/* Zero-initialise q but for text, from tok_vocab_new; tok_questions_free when done. */
+int tok_questions_add(tok_questions *q, kn_str q1, kn_str q2, kn_error *err) KN_MUST_CHECK;
+/* *n = pairs whose two questions, in either order, make up an earlier pair too. */
+int tok_questions_repeats(const tok_questions *q, size_t *n, kn_error *err) KN_MUST_CHECK;
+void tok_questions_free(tok_questions *q);
+
+/* Lengths of many texts, counted. Zero-initialise; tok_lengths_free when done. */
+typedef struct tok_lengths {
+    uint64_t *count; /* [0 .. max] */
+    size_t room, max;
+    uint64_t n, sum;
+} tok_lengths;
+
+int tok_lengths_add(tok_lengths *l, size_t length, kn_error *err) KN_MUST_CHECK;
+double tok_lengths_mean(const tok_lengths *l); /* 0 of none, as below */
+/* The smallest length that at least a share q of all do not exceed (nearest rank). */
+size_t tok_lengths_quantile(const tok_lengths *l, double q);
+uint64_t tok_lengths_below(const tok_lengths *l, size_t length); /* how many are shorter */
+void tok_lengths_free(tok_lengths *l);
+
 #ifdef __cplusplus
 }
 #endif
