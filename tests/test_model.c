@@ -214,7 +214,7 @@ static float *random_rows(size_t n, uint32_t seed)
 static void a_row_is_alone(void **state)
 {
     (void)state;
-    static const size_t steps[] = {ROWS, 1, 7, 64, SM_BLOCK - 1, SM_BLOCK, SM_BLOCK + 1};
+    static const size_t steps[] = {1, 7, 64, SM_BLOCK - 1, SM_BLOCK, SM_BLOCK + 1};
     sm_model *m = test_model(wide_network, WIDTH, 4);
     float *x = random_rows(ROWS * WIDTH, 1), *first = NULL;
     for (int threads = 0; threads <= 3; threads++) { /* 0: naive */
@@ -224,15 +224,13 @@ static void a_row_is_alone(void **state)
         assert_non_null(e);
         size_t E = sm_encoder_width(e);
         float *whole = random_rows(ROWS * E, 2), *z = random_rows(ROWS * E, 3);
-        for (size_t s = 0; s < (threads ? sizeof steps / sizeof *steps : 1); s++) { /* naive is slow */
-            for (size_t at = 0; at < ROWS; at += steps[s]) {
+        assert_int_equal(sm_encode(e, whole, x, ROWS, NULL), 0);
+        for (size_t s = 0; s < sizeof steps / sizeof *steps; s++)
+            for (size_t at = 0; at < ROWS; at += steps[s] * (1 + 60 / steps[s])) { /* not every row: it takes long */
                 size_t n = ROWS - at < steps[s] ? ROWS - at : steps[s];
-                assert_int_equal(sm_encode(e, z + at * E, x + at * WIDTH, n, NULL), 0);
+                assert_int_equal(sm_encode(e, z, x + at * WIDTH, n, NULL), 0);
+                assert_memory_equal(z, whole + at * E, n * E * sizeof *z);
             }
-            if (s == 0)
-                memcpy(whole, z, ROWS * E * sizeof *z);
-            assert_memory_equal(z, whole, ROWS * E * sizeof *z);
-        }
         if (threads == 0)
             first = random_rows(ROWS * E, 4), memcpy(first, whole, ROWS * E * sizeof *z);
         for (size_t i = 0; i < ROWS * E; i++)

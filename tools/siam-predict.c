@@ -19,6 +19,12 @@ static const tool predict = {"siam-predict", "-m MODEL [PAIRS]",
     "zip; without it stdin.",
     TOOL_OUT | TOOL_PAIRS | TOOL_THREADS | TOOL_DEVICE, options, 0, 1};
 
+/* How the CSV that came in is written. */
+typedef struct form {
+    char delimiter;
+    const char *ending;
+} form;
+
 /* A batch is full at so many pairs or so much text. */
 enum { PAIRS = 2048, TEXT = 16 << 20 };
 
@@ -32,21 +38,22 @@ typedef struct batch {
     uint32_t first[PAIRS], second[PAIRS]; /* rows of x */
 } batch;
 
-static void add_raw(kn_buf *out, const ds_row *row, char delimiter)
+/* A row without its line ending, which stands behind the new columns. */
+static kn_str without_ending(kn_str line)
 {
-    kn_error err;
-    for (size_t i = 0; i < row->n; i++)
-        if ((i && kn_buf_add(out, &delimiter, 1, &err)) || kn_buf_add(out, row->raw[i].p, row->raw[i].n, &err))
-            tool_die(&err);
+    if (line.n && line.p[line.n - 1] == '\n')
+        line.n -= line.n > 1 && line.p[line.n - 2] == '\r' ? 2 : 1;
+    return line;
 }
 
-static void add_pair(batch *b, const ds_pair *pair, char delimiter)
+static void add_pair(batch *b, const ds_pair *pair)
 {
     kn_error err;
-    add_raw(&b->text, &pair->row, delimiter);
-    b->q1[b->n] = b->text.n;
-    b->q2[b->n] = b->text.n + pair->q1.n;
-    if (kn_buf_add(&b->text, pair->q1.p, pair->q1.n, &err) || kn_buf_add(&b->text, pair->q2.p, pair->q2.n, &err))
+    kn_str line = without_ending(pair->row.line);
+    b->q1[b->n] = b->text.n + line.n;
+    b->q2[b->n] = b->q1[b->n] + pair->q1.n;
+    if (kn_buf_add(&b->text, line.p, line.n, &err) || kn_buf_add(&b->text, pair->q1.p, pair->q1.n, &err) ||
+        kn_buf_add(&b->text, pair->q2.p, pair->q2.n, &err))
         tool_die(&err);
     b->row[++b->n] = b->text.n;
 }
@@ -67,16 +74,16 @@ static void measure(batch *b, coder *c, sm_encoder *e)
         tool_die_at(model_path, &err);
 }
 
-static void flush(batch *b, coder *c, sm_encoder *e, const sm_model *m, char delimiter)
+static void flush(batch *b, coder *c, sm_encoder *e, const sm_model *m, const form *f)
 {
     measure(b, c, e);
     for (size_t i = 0; i < b->n; i++) {
         double d = (double)b->d[i], p = sm_model_probability(m, d);
         tool_write(b->text.p + b->row[i], b->q1[i] - b->row[i]);
-        tool_printf("%c%.9g%c", delimiter, d, delimiter);
+        tool_printf("%c%.9g%c", f->delimiter, d, f->delimiter);
         if (!isnan(p))
             tool_printf("%.6g", p);
-        tool_printf("%c%d\n", delimiter, d < m->threshold);
+        tool_printf("%c%d%s", f->delimiter, d < m->threshold, f->ending);
     }
     b->n = b->text.n = 0;
 }
@@ -85,28 +92,27 @@ static uint64_t predict_all(ds_pairs *in, const char *name, coder *c, sm_encoder
 {
     kn_error err;
     ds_pair pair;
-    char delimiter = ds_csv_delimiter(ds_pairs_csv(in));
+    kn_str header = ds_csv_header(ds_pairs_csv(in))->line, names = without_ending(header);
+    const form f = {ds_csv_delimiter(ds_pairs_csv(in)), header.n == names.n + 2 ? "\r\n" : "\n"};
     uint64_t rows = 0, done, total;
     int more;
     batch *b = kn_alloc(1, sizeof *b, &err);
     if (!b || !(b->x = kn_alloc(2 * PAIRS * coder_dim(c), sizeof *b->x, &err)))
         tool_die(&err);
-    add_raw(&b->text, ds_csv_header(ds_pairs_csv(in)), delimiter);
-    tool_write(b->text.p, b->text.n);
-    tool_printf("%cdistance%cprobability%cduplicate\n", delimiter, delimiter, delimiter);
-    b->text.n = 0;
+    tool_write(names.p, names.n);
+    tool_printf("%cdistance%cprobability%cduplicate%s", f.delimiter, f.delimiter, f.delimiter, f.ending);
     while ((more = ds_pairs_next(in, &pair, &err)) > 0) {
-        add_pair(b, &pair, delimiter);
+        add_pair(b, &pair);
         rows++;
         if (b->n == PAIRS || b->text.n > TEXT) {
-            flush(b, c, e, m, delimiter);
+            flush(b, c, e, m, &f);
             ds_progress(ds_pairs_stream(in), &done, &total);
             tool_progress("pairs", (double)rows, done ? (double)rows * (double)total / (double)done : 0, "pairs");
         }
     }
     if (more < 0)
         tool_die_at(name, &err);
-    flush(b, c, e, m, delimiter);
+    flush(b, c, e, m, &f);
     tool_progress_end();
     kn_buf_free(&b->text);
     kn_free(b->x);

@@ -67,6 +67,12 @@ answers() { sed 's/.*,\([^,]*,[^,]*,[^,]*\)$/\1/'; }
     answers <"$w/predicted.csv" | cmp - "$t/out"
 }
 
+@test "a byte order mark, CRLF and a last row without newline are kept" {
+    (printf '\357\273\277'; sed 's/$/\r/' "$w/test.csv") | head -c -2 >"$t/dos.csv"
+    predict "$t/dos.csv" >"$t/out"
+    (printf '\357\273\277'; sed 's/$/\r/' "$w/predicted.csv") | cmp - "$t/out"
+}
+
 @test "an empty list has a header only" {
     run predict - <<<"question1,question2"
     [ "$status" -eq 0 ]
