@@ -148,6 +148,16 @@ void rig_free(rig *r)
     }
 }
 
+float *rig_device(kn_backend *be, const void *from, size_t bytes)
+{
+    kn_error err;
+    float *p = be->alloc(be, bytes, &err);
+    assert_non_null(p);
+    if (from)
+        be->upload(be, p, from, bytes);
+    return p;
+}
+
 /* ---- fillings -------------------------------------------------------------------- */
 
 static filling fillings[RIG_FILLINGS];
@@ -186,8 +196,7 @@ static void add_cpus(void)
 {
     add_cpu("cpu base", &kn_simd_base);
 #ifdef __x86_64__
-    bool amd;
-    kn_level level = kn_cpu_level(&amd);
+    kn_level level = kn_this_processor().level;
     if (level >= KN_LEVEL_AVX2) {
         add_cpu("cpu avx2", &kn_simd_avx2);
         add_cpu("cpu avx2x16", &kn_simd_avx2x16);
@@ -222,6 +231,14 @@ kn_backend *rig_naive(void)
 {
     int count;
     return rig_fillings(&count)[0].be;
+}
+
+void rig_each(void (*test)(kn_backend *be))
+{
+    int count;
+    const filling *f = rig_fillings(&count);
+    for (int i = 0; i < count; i++)
+        test(f[i].be);
 }
 
 kn_backend *rig_cpu(int threads, kn_pool **pool)

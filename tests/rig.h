@@ -48,6 +48,9 @@ void rig_finish(rig *r, const char *what);
 void rig_compare(const rig *got, const rig *want, bool exact, const char *what);
 void rig_free(rig *r);
 
+/* Plain device memory of bytes, holding `from` when that is not NULL. */
+float *rig_device(kn_backend *be, const void *from, size_t bytes);
+
 /* ---- what is tested ------------------------------------------------------------ */
 
 typedef struct filling {
@@ -59,6 +62,7 @@ typedef struct filling {
  * and cuda when its plugin opens. Opened once, closed at exit. */
 const filling *rig_fillings(int *count);
 kn_backend *rig_naive(void);
+void rig_each(void (*test)(kn_backend *be));
 /* cpu with its best instructions on that many threads; close both. */
 kn_backend *rig_cpu(int threads, kn_pool **pool);
 

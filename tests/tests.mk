@@ -19,7 +19,14 @@ $(B)/tests/test_%: $(B)/tests/test_%.o $(B)/tests/support.o $(LIB)
 	    $$(sed -n 's|^.*LIBS: \(.*\)\*/|\1|p' tests/test_$*.c) $$(pkg-config --libs cmocka) $(LIBS)
 
 # The tests of ops run all copies of the simd files, and one that only they use.
-$(B)/tests/test_ops $(B)/tests/test_truth: $(B)/tests/rig.o $(if $(filter avx2,$(ISAS)),$(SIMD:%.simd.c=$(B)/%.avx2x16.o))
+RIGGED := $(addprefix $(B)/tests/test_,ops gradients torch points)
+$(RIGGED): $(B)/tests/rig.o $(if $(filter avx2,$(ISAS)),$(SIMD:%.simd.c=$(B)/%.avx2x16.o))
+
+# A library that test_blas opens instead of OpenBLAS.
+check-unit: $(B)/tests/fake/libopenblas.so.0
+$(B)/tests/fake/libopenblas.so.0: tests/fake_openblas.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 $(WARN) -fPIC -shared -o $@ $<
 
 # libFuzzer needs clang; sanitizers find what the parser does wrong.
 fuzz: ## libFuzzer on every parser, FUZZ_SECONDS each (600)

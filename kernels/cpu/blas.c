@@ -21,10 +21,8 @@
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
 
-kn_level kn_cpu_level(bool *amd)
+static kn_level this_level(void)
 {
-    unsigned eax, ebx, ecx, edx;
-    *amd = __get_cpuid(0, &eax, &ebx, &ecx, &edx) && ebx == signature_AMD_ebx;
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
@@ -34,12 +32,18 @@ kn_level kn_cpu_level(bool *amd)
     return __builtin_cpu_supports("avx") ? KN_LEVEL_AVX : KN_LEVEL_SSE;
 }
 
+kn_processor kn_this_processor(void)
+{
+    unsigned eax, ebx, ecx, edx;
+    bool amd = __get_cpuid(0, &eax, &ebx, &ecx, &edx) && ebx == signature_AMD_ebx;
+    return (kn_processor){this_level(), amd};
+}
+
 #else
 
-kn_level kn_cpu_level(bool *amd)
+kn_processor kn_this_processor(void)
 {
-    *amd = false;
-    return KN_LEVEL_SSE; /* no claim: OpenBLAS's own choice stands */
+    return (kn_processor){KN_LEVEL_SSE, false}; /* no claim: OpenBLAS's own choice stands */
 }
 
 #endif
@@ -62,14 +66,14 @@ static kn_level level_of_core(const char *core)
     return KN_LEVEL_SSE;
 }
 
-const char *kn_blas_core(kn_level level, bool amd, const char *core, const char *user)
+const char *kn_blas_core(kn_processor p, const char *core, const char *user)
 {
     /* AMD's processors gain little from 512-bit kernels, and newer libraries
      * choose 256-bit ones for them on purpose. */
-    kn_level enough = amd && level > KN_LEVEL_AVX2 ? KN_LEVEL_AVX2 : level;
-    if ((user && *user) || level < KN_LEVEL_AVX2 || level_of_core(core) >= enough)
+    kn_level enough = p.amd && p.level > KN_LEVEL_AVX2 ? KN_LEVEL_AVX2 : p.level;
+    if ((user && *user) || p.level < KN_LEVEL_AVX2 || level_of_core(core) >= enough)
         return NULL;
-    return level == KN_LEVEL_AVX512 ? "SkylakeX" : amd ? "Zen" : "Haswell";
+    return p.level == KN_LEVEL_AVX512 ? "SkylakeX" : p.amd ? "Zen" : "Haswell";
 }
 
 /* ---- loading ------------------------------------------------------------------ */
@@ -138,15 +142,13 @@ static int name_length(const char *config)
 
 static void load_once(void)
 {
-    bool amd;
-    kn_level level = kn_cpu_level(&amd);
     if (!open_with(&the.lib, NULL)) {
         snprintf(the.text, sizeof the.text, "no OpenBLAS (libopenblas.so.0 does not load): siam's own matrix product");
         return;
     }
     char own[64];
     snprintf(own, sizeof own, "%s", the.lib.core());
-    const char *user = getenv("OPENBLAS_CORETYPE"), *wanted = kn_blas_core(level, amd, own, user);
+    const char *user = getenv("OPENBLAS_CORETYPE"), *wanted = kn_blas_core(kn_this_processor(), own, user);
     if (wanted) {
         dlclose(the.lib.lib);
         if (!open_with(&the.lib, wanted) && !open_with(&the.lib, NULL))

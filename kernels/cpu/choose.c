@@ -9,8 +9,7 @@ extern const kn_simd kn_simd_avx2, kn_simd_avx512;
 const kn_simd *kn_simd_choose(void)
 {
 #if defined(__x86_64__)
-    bool amd;
-    kn_level level = kn_cpu_level(&amd);
+    kn_level level = kn_this_processor().level;
     if (level == KN_LEVEL_AVX512)
         return &kn_simd_avx512;
     if (level == KN_LEVEL_AVX2)

@@ -67,11 +67,15 @@ kn_sgemm kn_blas_sgemm(void);
 
 typedef enum { KN_LEVEL_SSE, KN_LEVEL_AVX, KN_LEVEL_AVX2, KN_LEVEL_AVX512 } kn_level;
 
-/* What this processor and operating system can run. */
-kn_level kn_cpu_level(bool *amd);
+typedef struct kn_processor {
+    kn_level level; /* what it and the operating system can run */
+    bool amd;
+} kn_processor;
+
+kn_processor kn_this_processor(void);
 
 /* The core type to ask OpenBLAS for, when `core`, which it chose by itself, is
  * below what the processor can do; NULL to leave it. user: OPENBLAS_CORETYPE. */
-const char *kn_blas_core(kn_level level, bool amd, const char *core, const char *user);
+const char *kn_blas_core(kn_processor p, const char *core, const char *user);
 
 #endif

@@ -1,0 +1,98 @@
+"""Writes tests/ref/ops.st: single ops as PyTorch computes them, in float64.
+
+    python3 tests/ref/ops.py        # needs torch, numpy, safetensors
+
+Tensors, by op:
+  bn.*     N x C batch norm in training, once with act(bn(x) + res) of ReLU and
+           once of ELU: x, gamma, beta, res, dy, running (mean, var) before and
+           after, y, dx, dres, dgamma, dbeta
+  pair.K.L.*  2B x D vectors z, labels y, loss [B], d [B], dz of the mean loss;
+           K euclidean, l1, cosine; L contrastive, hinge
+  adam.*, sgd.*  parameter p, gradients g [T, n], p after each of T steps
+  elu.x, elu.y
+"""
+import pathlib
+
+import numpy as np
+import torch
+from safetensors.numpy import save_file
+
+EPS = 1e-12  # KN_EPS_DIST
+T = 5
+
+
+def batch_norm(out):
+    N, C = 13, 6
+    x = (torch.randn(N, C) * 2 + 3).double().requires_grad_()
+    res = torch.randn(N, C).double().requires_grad_()
+    dy = torch.randn(N, C).double()
+    norm = torch.nn.BatchNorm1d(C).double()
+    with torch.no_grad():
+        for p in (norm.weight, norm.bias, norm.running_mean):
+            p.copy_(torch.randn(C))
+        norm.running_var.copy_(torch.rand(C) + 0.5)
+    start = torch.stack([norm.running_mean, norm.running_var]).clone()
+    out |= {"bn.x": x, "bn.res": res, "bn.dy": dy, "bn.gamma": norm.weight.clone(), "bn.beta": norm.bias.clone(),
+            "bn.running": start}
+    for name, act in (("relu", torch.relu), ("elu", torch.nn.functional.elu)):
+        norm.running_mean.copy_(start[0])
+        norm.running_var.copy_(start[1])
+        for p in (x, res, norm.weight, norm.bias):
+            p.grad = None
+        y = act(norm(x) + res)
+        y.backward(dy)
+        out |= {f"bn.{name}.y": y, f"bn.{name}.dx": x.grad, f"bn.{name}.dres": res.grad,
+                f"bn.{name}.dgamma": norm.weight.grad, f"bn.{name}.dbeta": norm.bias.grad}
+    out["bn.after"] = torch.stack([norm.running_mean, norm.running_var])
+
+
+def distance(kind, a, b):
+    if kind == "euclidean":
+        return ((a - b).square().sum(1) + EPS).sqrt()
+    if kind == "l1":
+        return (a - b).abs().sum(1)
+    return 1 - torch.nn.functional.cosine_similarity(a, b)
+
+
+def pair_losses(out):
+    B, D = 9, 7
+    z = torch.randn(2 * B, D).double().requires_grad_()
+    y = (torch.arange(B) % 3 == 0).double()
+    out |= {"pair.z": z, "pair.y": y, "pair.margin": torch.tensor([4.0, 8.0, 1.1])}
+    for kind, margin in zip(("euclidean", "l1", "cosine"), (4.0, 8.0, 1.1)):
+        for loss in ("contrastive", "hinge"):
+            z.grad = None
+            d = distance(kind, z[:B], z[B:])
+            gap = (margin - d).clamp(min=0)
+            each = y * d**2 + (1 - y) * gap**2 if loss == "contrastive" else y * d + (1 - y) * gap
+            each.mean().backward()
+            name = f"pair.{kind}.{loss}"
+            out |= {f"{name}.loss": each, f"{name}.d": d, f"{name}.dz": z.grad}
+
+
+def optimiser(out, name, make):
+    p = torch.nn.Parameter(torch.randn(10).double())
+    g = torch.randn(T, 10).double()
+    out |= {f"{name}.p": p.clone(), f"{name}.g": g}
+    opt = make([p])
+    steps = []
+    for t in range(T):
+        p.grad = g[t].clone()
+        opt.step()
+        steps.append(p.detach().clone())
+    out[f"{name}.after"] = torch.stack(steps)
+
+
+torch.manual_seed(1)
+ref = {}
+batch_norm(ref)
+pair_losses(ref)
+optimiser(ref, "adam", lambda p: torch.optim.Adam(p, lr=0.01))
+optimiser(ref, "adam_decay", lambda p: torch.optim.Adam(p, lr=0.01, weight_decay=0.1))
+optimiser(ref, "sgd", lambda p: torch.optim.SGD(p, lr=0.1, weight_decay=0.1))
+optimiser(ref, "sgd_momentum", lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9))
+optimiser(ref, "sgd_nesterov", lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.1))
+ref["elu.x"] = torch.tensor([-100, -20, -5, -1, -0.5, -0.01, -1e-4, -1e-6, 0, 1e-6, 0.3, 4], dtype=torch.float64)
+ref["elu.y"] = torch.nn.functional.elu(ref["elu.x"])
+save_file({k: np.ascontiguousarray(v.detach().numpy().astype(np.float32)) for k, v in ref.items()},
+          pathlib.Path(__file__).with_suffix(".st"))

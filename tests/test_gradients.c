@@ -1,0 +1,218 @@
+/* Every backward op against finite differences of its forward, on every filling
+ * of the op contract. */
+#include "tests/rig.h"
+
+#include <math.h>
+
+/* A forward op seen as one function: parts of inputs x[] in, weighted sum of its
+ * output (or of its losses) out. Its backward gives the gradient of that. */
+enum { PARTS = 4, N = 6, C = 5 };
+
+typedef struct slope_case {
+    const char *name;
+    size_t part[PARTS]; /* floats of each input */
+    size_t outputs;
+    void (*forward)(kn_backend *be, float *out, float *const x[PARTS], int v);
+    void (*backward)(kn_backend *be, float *const dx[PARTS], const float *dy, const float *out, float *const x[PARTS],
+                     int v);
+    int variants;
+} slope_case;
+
+static float *saved; /* [2C] mean and rstd of the newest bn_forward */
+static float *scrap; /* [4C] outputs that nobody reads */
+
+static void forward_gemm(kn_backend *be, float *out, float *const x[PARTS], int v)
+{
+    (void)v;
+    be->gemm(be, out, x[0], x[1], 0, 1, N, C, 4, 0);
+    be->bias_forward(be, out, x[2], N, C);
+}
+
+static void backward_gemm(kn_backend *be, float *const dx[PARTS], const float *dy, const float *out,
+                          float *const x[PARTS], int v)
+{
+    (void)out, (void)v;
+    be->gemm(be, dx[0], dy, x[1], 0, 0, N, 4, C, 0);
+    be->gemm(be, dx[1], dy, x[0], 1, 0, C, 4, N, 0);
+    be->bias_backward(be, dx[2], dy, N, C);
+}
+
+static void forward_act(kn_backend *be, float *out, float *const x[PARTS], int v)
+{
+    be->act_forward(be, out, x[0], (kn_act)v, N * C);
+}
+
+static void backward_act(kn_backend *be, float *const dx[PARTS], const float *dy, const float *out,
+                         float *const x[PARTS], int v)
+{
+    (void)x;
+    be->act_backward(be, dx[0], dy, out, (kn_act)v, N * C, 0);
+}
+
+static void forward_bn(kn_backend *be, float *out, float *const x[PARTS], int v)
+{
+    be->bn_forward(be, out, saved, saved + C, scrap, scrap + C, x[0], x[1], x[2], x[3], 0.1f, (kn_act)v, N, C);
+}
+
+static void backward_bn(kn_backend *be, float *const dx[PARTS], const float *dy, const float *out,
+                        float *const x[PARTS], int v)
+{
+    be->bn_backward(be, dx[0], dx[3], dx[1], dx[2], dy, x[0], out, saved, saved + C, x[1], (kn_act)v, N, C, 0, 0);
+}
+
+static void forward_dropout(kn_backend *be, float *out, float *const x[PARTS], int v)
+{
+    const kn_step step = {.count = 3};
+    (void)v;
+    be->upload(be, scrap, &step, sizeof step);
+    be->dropout(be, out, x[0], 0.4f, 5, 6, (const kn_step *)(const void *)scrap, N * C, 0);
+}
+
+static void backward_dropout(kn_backend *be, float *const dx[PARTS], const float *dy, const float *out,
+                             float *const x[PARTS], int v)
+{
+    float *forward_of_dy[PARTS] = {(float *)(uintptr_t)dy};
+    (void)out, (void)x;
+    forward_dropout(be, dx[0], forward_of_dy, v);
+}
+
+/* v: distance, loss. The output is the loss of each pair. */
+static void loss_of(kn_backend *be, float *loss, float *dz, const float *z, int v)
+{
+    static const float label[N / 2] = {1, 0, 0}, margin[] = {2.5f, 4, 1.2f};
+    be->upload(be, scrap, label, sizeof label);
+    be->pair_loss(be, loss, scrap + 4, dz, z, scrap, (kn_distance)(v % 3), (kn_pair_loss)(v / 3), margin[v % 3], N / 2,
+                  C);
+}
+
+static void forward_pair(kn_backend *be, float *out, float *const x[PARTS], int v)
+{
+    float *dz = rig_device(be, NULL, N * C * sizeof *dz);
+    loss_of(be, out, dz, x[0], v);
+    be->sync(be, NULL);
+    be->dealloc(be, dz);
+}
+
+/* The op's gradient is of the mean loss; dy is 1/(N/2) for each pair. */
+static void backward_pair(kn_backend *be, float *const dx[PARTS], const float *dy, const float *out,
+                          float *const x[PARTS], int v)
+{
+    (void)dy, (void)out;
+    float *loss = rig_device(be, NULL, N / 2 * sizeof *loss);
+    loss_of(be, loss, dx[0], x[0], v);
+    be->sync(be, NULL);
+    be->dealloc(be, loss);
+}
+
+static const slope_case slope_cases[] = {
+    {"gemm, bias", {N * 4, C * 4, C, 0}, N * C, forward_gemm, backward_gemm, 1},
+    {"act", {N * C, 0, 0, 0}, N * C, forward_act, backward_act, 3},
+    {"bn", {N * C, C, C, N * C}, N * C, forward_bn, backward_bn, 3},
+    {"dropout", {N * C, 0, 0, 0}, N * C, forward_dropout, backward_dropout, 1},
+    {"pair_loss", {N * C, 0, 0, 0}, N / 2, forward_pair, backward_pair, 6},
+};
+enum { SLOPE_CASES = sizeof slope_cases / sizeof *slope_cases };
+
+typedef struct slopes {
+    kn_backend *be;
+    const slope_case *c;
+    int v;
+    float *x[PARTS], *dx[PARTS], *out, *dy; /* device */
+    float weight[N * C];
+} slopes;
+
+static double value_at(slopes *s, int part, size_t i, float xi)
+{
+    float y[N * C];
+    double sum = 0;
+    s->be->upload(s->be, s->x[part] + i, &xi, sizeof xi);
+    s->c->forward(s->be, s->out, s->x, s->v);
+    s->be->download(s->be, y, s->out, s->c->outputs * sizeof *y);
+    for (size_t k = 0; k < s->c->outputs; k++)
+        sum += (double)y[k] * (double)s->weight[k];
+    return sum;
+}
+
+/* Compares each slope of a part; returns how many were not at a kink. */
+static size_t compare_part(slopes *s, int part, const float *x, const float *dx, bool *nonzero)
+{
+    const float h = 1.0f / 128;
+    size_t smooth = 0;
+    double middle = value_at(s, part, 0, x[0]);
+    for (size_t i = 0; i < s->c->part[part]; i++) {
+        double up = (value_at(s, part, i, x[i] + h) - middle) / (double)h;
+        double down = (middle - value_at(s, part, i, x[i] - h)) / (double)h;
+        value_at(s, part, i, x[i]);
+        if (!(fabs(up - down) <= 0.1)) /* the two sides differ: a kink is near */
+            continue;
+        smooth++;
+        *nonzero |= dx[i] != 0;
+        double got = (double)dx[i], want = (up + down) / 2;
+        if (!(fabs(got - want) <= 2e-3 * (1 + fabs(want))))
+            fail_msg("%s %d on %s: slope by part %d [%zu] is %g, differences say %g", s->c->name, s->v, s->be->name,
+                     part, i, got, want);
+    }
+    return smooth;
+}
+
+static void check_slopes(kn_backend *be, const slope_case *c, int v)
+{
+    slopes s = {.be = be, .c = c, .v = v};
+    kn_rng rng = kn_rng_new((uint64_t)v + 3, KN_STREAM_INIT, 78);
+    float x[PARTS][N * C], dx[PARTS][N * C];
+    size_t all = 0, smooth = 0;
+    for (size_t k = 0; k < c->outputs; k++)
+        s.weight[k] = c->forward == forward_pair ? 1 / (float)c->outputs : kn_rng_uniform(&rng, -1, 1);
+    for (int p = 0; p < PARTS; p++) {
+        for (size_t i = 0; i < c->part[p]; i++)
+            x[p][i] = kn_rng_uniform(&rng, -2, 2);
+        s.x[p] = c->part[p] ? rig_device(be, x[p], c->part[p] * sizeof(float)) : NULL;
+        s.dx[p] = c->part[p] ? rig_device(be, NULL, c->part[p] * sizeof(float)) : NULL;
+    }
+    s.out = rig_device(be, NULL, c->outputs * sizeof(float));
+    s.dy = rig_device(be, s.weight, c->outputs * sizeof(float));
+    c->forward(be, s.out, s.x, v);
+    c->backward(be, s.dx, s.dy, s.out, s.x, v);
+    for (int p = 0; p < PARTS; p++)
+        if (c->part[p])
+            be->download(be, dx[p], s.dx[p], c->part[p] * sizeof(float));
+    for (int p = 0; p < PARTS; p++) {
+        bool nonzero = false;
+        if (!c->part[p])
+            continue;
+        smooth += compare_part(&s, p, x[p], dx[p], &nonzero);
+        all += c->part[p];
+        assert_true(nonzero); /* or a gradient that is never written would pass */
+    }
+    if (smooth * 10 < all * 6)
+        fail_msg("%s %d: only %zu of %zu slopes are away from kinks", c->name, v, smooth, all);
+    for (int p = 0; p < PARTS; p++) {
+        be->dealloc(be, s.x[p]);
+        be->dealloc(be, s.dx[p]);
+    }
+    be->dealloc(be, s.out);
+    be->dealloc(be, s.dy);
+}
+
+static void slopes_of(kn_backend *be)
+{
+    saved = rig_device(be, NULL, 2 * C * sizeof *saved);
+    scrap = rig_device(be, NULL, 4 * C * sizeof *scrap);
+    for (int i = 0; i < SLOPE_CASES; i++)
+        for (int v = 0; v < slope_cases[i].variants; v++)
+            check_slopes(be, &slope_cases[i], v);
+    be->dealloc(be, saved);
+    be->dealloc(be, scrap);
+}
+
+static void backward_is_the_slope_of_forward(void **state)
+{
+    (void)state;
+    rig_each(slopes_of);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(backward_is_the_slope_of_forward)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

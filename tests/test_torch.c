@@ -1,0 +1,153 @@
+/* The fillings of the op contract against PyTorch (tests/ref/ops.py). */
+#include "tests/rig.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "data/data.h"
+
+static ds_st *ref;
+
+static const ds_tensor *tensor(const char *name)
+{
+    const ds_tensor *t = ds_st_find(ref, name);
+    if (!t || t->dtype != DS_F32)
+        fail_msg("tests/ref/ops.st has no %s", name);
+    return t;
+}
+
+static float *given(kn_backend *be, const char *name)
+{
+    const ds_tensor *t = tensor(name);
+    return rig_device(be, t->data, t->bytes);
+}
+
+static void compare(kn_backend *be, const float *at, const char *name, double tol)
+{
+    const ds_tensor *t = tensor(name);
+    const float *want = t->data;
+    float got[256];
+    size_t n = t->bytes / sizeof *got;
+    assert_true(n > 0 && n <= 256);
+    be->download(be, got, at, n * sizeof *got);
+    for (size_t i = 0; i < n; i++)
+        if (!(fabs((double)got[i] - (double)want[i]) <= tol * (1 + fabs((double)want[i]))))
+            fail_msg("%s [%zu] on %s: %.9g, PyTorch has %.9g", name, i, be->name, (double)got[i], (double)want[i]);
+}
+
+static void torch_bn(kn_backend *be, const char *name, kn_act act)
+{
+    size_t rows = tensor("bn.x")->shape[0], width = tensor("bn.x")->shape[1];
+    float *x = given(be, "bn.x"), *res = given(be, "bn.res"), *dy = given(be, "bn.dy"), *gamma = given(be, "bn.gamma");
+    float *beta = given(be, "bn.beta"), *running = given(be, "bn.running");
+    float *y = rig_device(be, NULL, rows * width * sizeof *y), *dx = rig_device(be, NULL, rows * width * sizeof *dx);
+    float *dres = rig_device(be, NULL, rows * width * sizeof *dres), *stat = rig_device(be, NULL, 4 * width * sizeof *stat);
+    be->bn_forward(be, y, stat, stat + width, running, running + width, x, gamma, beta, res, 0.1f, act, rows, width);
+    be->bn_backward(be, dx, dres, stat + 2 * width, stat + 3 * width, dy, x, y, stat, stat + width, gamma, act, rows,
+                    width, 0, 0);
+    const struct {
+        const char *part;
+        float *got;
+    } parts[] = {{"y", y}, {"dx", dx}, {"dres", dres}, {"dgamma", stat + 2 * width}, {"dbeta", stat + 3 * width}};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        char full[32];
+        snprintf(full, sizeof full, "bn.%s.%s", name, parts[i].part);
+        compare(be, parts[i].got, full, 1e-5);
+    }
+    compare(be, running, "bn.after", 1e-6);
+    float *all[] = {x, res, dy, gamma, beta, running, y, dx, dres, stat};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        be->dealloc(be, all[i]);
+}
+
+static void torch_pairs(kn_backend *be)
+{
+    static const char *const kinds[] = {"euclidean", "l1", "cosine"}, *const losses[] = {"contrastive", "hinge"};
+    size_t pairs = tensor("pair.y")->shape[0], width = tensor("pair.z")->shape[1];
+    const float *margin = tensor("pair.margin")->data;
+    float *z = given(be, "pair.z"), *y = given(be, "pair.y"), *loss = rig_device(be, NULL, pairs * sizeof *loss);
+    float *d = rig_device(be, NULL, pairs * sizeof *d), *dz = rig_device(be, NULL, 2 * pairs * width * sizeof *dz);
+    for (int v = 0; v < 6; v++) {
+        char name[48];
+        be->pair_loss(be, loss, d, dz, z, y, (kn_distance)(v % 3), (kn_pair_loss)(v / 3), margin[v % 3], pairs, width);
+        snprintf(name, sizeof name, "pair.%s.%s.loss", kinds[v % 3], losses[v / 3]);
+        compare(be, loss, name, 1e-5);
+        snprintf(name, sizeof name, "pair.%s.%s.d", kinds[v % 3], losses[v / 3]);
+        compare(be, d, name, 1e-5);
+        snprintf(name, sizeof name, "pair.%s.%s.dz", kinds[v % 3], losses[v / 3]);
+        compare(be, dz, name, 1e-5);
+        be->distance(be, d, z, (kn_distance)(v % 3), pairs, width);
+        snprintf(name, sizeof name, "pair.%s.%s.d", kinds[v % 3], losses[v / 3]);
+        compare(be, d, name, 1e-5);
+    }
+    float *all[] = {z, y, loss, d, dz};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        be->dealloc(be, all[i]);
+}
+
+typedef struct recipe {
+    const char *name;
+    float lr, momentum, decay;
+    int nesterov;
+} recipe;
+
+static void torch_optimiser(kn_backend *be, const recipe *o)
+{
+    char name[32];
+    bool adam = !strncmp(o->name, "adam", 4);
+    snprintf(name, sizeof name, "%s.g", o->name);
+    size_t steps = tensor(name)->shape[0], n = tensor(name)->shape[1];
+    float *g = given(be, name), *m = rig_device(be, NULL, 2 * n * sizeof *m), *step = rig_device(be, NULL, sizeof(kn_step));
+    snprintf(name, sizeof name, "%s.p", o->name);
+    float *p = given(be, name), *all = rig_device(be, NULL, steps * n * sizeof *all);
+    for (size_t t = 0; t < steps; t++) {
+        const kn_step host = {.lr = o->lr, .bias1 = (float)(1 / (1 - pow(0.9, (double)t + 1))),
+                              .bias2 = (float)(1 / (1 - pow(0.999, (double)t + 1))), .count = t};
+        be->upload(be, step, &host, sizeof host);
+        const kn_step *at = (const kn_step *)(const void *)step;
+        if (adam)
+            be->adam(be, p, m, m + n, g + t * n, at, 0.9f, 0.999f, 1e-8f, o->decay, n);
+        else
+            be->sgd(be, p, o->momentum != 0 ? m : NULL, g + t * n, at, o->momentum, o->decay, o->nesterov, n);
+        be->copy(be, all + t * n, p, n * sizeof *p);
+    }
+    snprintf(name, sizeof name, "%s.after", o->name);
+    compare(be, all, name, 1e-6);
+    float *device_memory[] = {g, m, step, p, all};
+    for (size_t i = 0; i < sizeof device_memory / sizeof *device_memory; i++)
+        be->dealloc(be, device_memory[i]);
+}
+
+static void torch_of(kn_backend *be)
+{
+    static const recipe recipes[] = {{"adam", 0.01f, 0, 0, 0}, {"adam_decay", 0.01f, 0, 0.1f, 0},
+                                     {"sgd", 0.1f, 0, 0.1f, 0}, {"sgd_momentum", 0.1f, 0.9f, 0, 0},
+                                     {"sgd_nesterov", 0.1f, 0.9f, 0.1f, 1}};
+    torch_bn(be, "relu", KN_ACT_RELU);
+    torch_bn(be, "elu", KN_ACT_ELU);
+    torch_pairs(be);
+    for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++)
+        torch_optimiser(be, &recipes[i]);
+    float *x = given(be, "elu.x");
+    be->act_forward(be, x, x, KN_ACT_ELU, tensor("elu.x")->shape[0]);
+    compare(be, x, "elu.y", 1e-7);
+    be->dealloc(be, x);
+}
+
+static void ops_are_those_of_pytorch(void **state)
+{
+    (void)state;
+    kn_error err;
+    ref = ds_st_open("tests/ref/ops.st", &err);
+    if (!ref)
+        fail_msg("%s", err.text);
+    rig_each(torch_of);
+    ds_st_close(ref);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(ops_are_those_of_pytorch)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
