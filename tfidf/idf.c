@@ -181,16 +181,18 @@ static int read_table(idf_table *t, ds_lines *l, kn_error *err)
 {
     kn_str line = {"", 0};
     uint64_t words = 0;
-    bool ended = true;
-    int more = ds_line(l, &line, &ended, err);
+    bool newline, whole = true; /* did the last line have its newline? */
+    int more = ds_line(l, &line, &newline, err);
     if (more < 0 || read_head(t, &words, line, err))
         return -1;
-    while (more && (more = ds_line(l, &line, &ended, err)) > 0)
+    while (more && (more = ds_line(l, &line, &newline, err)) > 0) {
         if (read_word(t, line, err))
             return kn_fail_prefix(err, "line %" PRIu64, ds_line_number(l));
-    if (!more && (!ended || idf_words(t) != words))
-        return kn_fail(err, "the table ends after line %" PRIu64 ", where %" PRIu64 " words should have come: it was cut "
-                       "short", ds_line_number(l), words);
+        whole = newline;
+    }
+    if (!more && (!whole || idf_words(t) != words))
+        return kn_fail(err, "the table ends in line %" PRIu64 ", with %" PRIu64 " words to come in all: it was cut short",
+                       ds_line_number(l), words);
     return more;
 }
 
