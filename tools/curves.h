@@ -8,8 +8,8 @@
  * rate), precision-recall (x recall, y precision) or, with p, reliability (x mean
  * probability, y share of duplicates); `threshold` a distance, of reliability the
  * lower edge of a bin of probabilities; `pairs` below that threshold, or in the
- * bin. A curve that needs a class that is not there is left out. d, p (nullable) and label of n pairs as sm_evaluate takes them. Dies on
- * failure. */
+ * bin. A curve that needs a class that is not there is left out. d, p (nullable)
+ * and label of n pairs are as sm_evaluate takes them. Dies on failure. */
 void curves_save(const char *path, const float *d, const double *p, const float *label, size_t n);
 
 #endif

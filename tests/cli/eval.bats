@@ -83,7 +83,7 @@ keys="n threshold accuracy precision recall f1 auc average_precision log_loss br
     [[ $output == *"auc "*nan* ]]
     siam-eval -q -m "$w/model.st" --pairs "$t/same.csv" --json --curves "$t/curves.tsv" | perl -MJSON::PP -e \
         '$j = decode_json(join "", <STDIN>); exit !(exists $j->{auc} && !defined $j->{auc} && $j->{recall} > 0)'
-    ! grep -q -e nan -e '^roc' "$t/curves.tsv"
+    run ! grep -e nan -e '^roc' "$t/curves.tsv"
     grep -q '^precision-recall' "$t/curves.tsv"
 }
 
