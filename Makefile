@@ -91,7 +91,7 @@ $(B)/%.o: %.c
 define isa_rule
 $$(B)/kernels/cpu/%.$(1).o: kernels/cpu/%.simd.c
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_CFLAGS) $$(SIMD_FLAGS) $$(ISA_$(1)) -DKN_ISA=$(1) -c -o $$@ $$<
+	$$(CC) $$(ALL_CFLAGS) $$(SIMD_FLAGS) $$(ISA_$(1)) $$(SIMD_CFLAGS) -DKN_ISA=$(1) -c -o $$@ $$<
 endef
 $(foreach i,$(ISAS) avx2x16,$(eval $(call isa_rule,$(i))))
 
