@@ -1,11 +1,11 @@
 /* Matrix product: which code, and how it is cut into tasks.
  *
  * Three ways, chosen by shape alone:
- *  - short: c is small and k long (the gradient of a weight). k is cut into at
- *    most MAX_CUTS parts, each summed by its own tasks, then added in order.
- *  - packed: b is packed once, tasks are blocks of rows of c.
- *  - OpenBLAS, single-threaded, on fixed blocks of c: everything that is large.
- * A row of a packed product has the same bits whatever rows are around it. */
+ *  - panels: b is packed once, tasks are blocks of rows of c. A row has the same
+ *    bits whatever rows are around it.
+ *  - cuts: a is transposed and k long (the gradient of a weight). k is cut into
+ *    at most MAX_CUTS parts, each summed by its own tasks, then added in order.
+ *  - OpenBLAS, single-threaded, on fixed blocks of c: everything that is large. */
 #include "kernels/cpu/cpu.h"
 
 #include <limits.h>
@@ -18,6 +18,8 @@ enum {
     TASKS = 16,      /* wanted, where the shape allows */
     MAX_CUTS = 16,
     TINY = 1 << 15,  /* multiply-adds not worth a second task */
+    LARGE = 512,     /* rows and columns of c that OpenBLAS gets at a time */
+    BLOCKS = 8,      /* wanted of those: smaller ones are slower */
 };
 
 typedef struct product {
@@ -28,8 +30,10 @@ typedef struct product {
     int ta, tb, acc;
     size_t M, N, K;
     float *packed;       /* panels of K rows, or partial sums [cuts-1][M,N] */
-    size_t rows, groups; /* of c in a task: rows, and groups of panels over N */
+    size_t rows, cols;   /* of c in a task */
+    size_t groups;       /* tasks side by side over N */
     size_t cuts;
+    kn_sgemm sgemm;
 } product;
 
 static const float *a_at(const product *p, size_t m, size_t k)
@@ -53,7 +57,7 @@ static void times_panel(const product *p, float *c, int acc, const float *panel,
                          kn_min(part, K - i), acc || i > 0);
 }
 
-/* ---- packed ------------------------------------------------------------------- */
+/* ---- panels ------------------------------------------------------------------- */
 
 static void pack_task(void *arg, size_t task, int worker)
 {
@@ -77,7 +81,7 @@ static void rows_task(void *arg, size_t task, int worker)
     }
 }
 
-static void packed_slab(product *p)
+static void multiply_slab(product *p)
 {
     kn_pool *pool = p->cpu->pool;
     size_t panels = kn_ceil_div(p->N, p->cpu->simd->panel);
@@ -89,7 +93,7 @@ static void packed_slab(product *p)
     kn_parallel(pool, blocks * p->groups, rows_task, p);
 }
 
-static void packed(const product *whole)
+static void by_panels(const product *whole)
 {
     size_t n_slab = kn_min(whole->N, SLAB), k_slab = kn_min(whole->K, SLAB);
     float *room = kn_cpu_scratch(whole->cpu, (n_slab + KN_GEMM_PANEL) * k_slab);
@@ -103,13 +107,13 @@ static void packed(const product *whole)
             p.N = kn_min(SLAB, whole->N - n);
             p.K = kn_min(SLAB, whole->K - k);
             p.acc = whole->acc || k > 0;
-            packed_slab(&p);
+            multiply_slab(&p);
         }
 }
 
-/* ---- short -------------------------------------------------------------------- */
+/* ---- cuts ---------------------------------------------------------------------- */
 
-static void short_task(void *arg, size_t task, int worker)
+static void cut_task(void *arg, size_t task, int worker)
 {
     (void)worker;
     product *p = arg;
@@ -136,19 +140,58 @@ static void add_cuts_task(void *arg, size_t task, int worker)
         p->cpu->simd->add(p->c + i, p->c + i, p->packed + (cut - 1) * p->M * p->N + i, n);
 }
 
-static void cut_short(product *p)
+static void by_cuts(product *p)
 {
     p->cuts = kn_min(MAX_CUTS, kn_ceil_div(p->K, PART));
     p->groups = kn_ceil_div(p->N, KN_GEMM_PANEL);
     p->packed = kn_cpu_scratch(p->cpu, (p->cuts - 1) * p->M * p->N);
     if (!p->packed)
         return;
-    kn_parallel(p->cpu->pool, p->cuts * p->groups, short_task, p);
+    kn_parallel(p->cpu->pool, p->cuts * p->groups, cut_task, p);
     if (p->cuts > 1)
         kn_parallel(p->cpu->pool, kn_ceil_div(p->M * p->N, KN_BLOCK), add_cuts_task, p);
 }
 
+/* ---- OpenBLAS ------------------------------------------------------------------ */
+
+enum { ROW_MAJOR = 101, PLAIN = 111, TRANSPOSED = 112 }; /* of cblas.h */
+
+static void blas_task(void *arg, size_t task, int worker)
+{
+    (void)worker;
+    const product *p = arg;
+    size_t m = task / p->groups * p->rows, n = task % p->groups * p->cols;
+    p->sgemm(ROW_MAJOR, p->ta ? TRANSPOSED : PLAIN, p->tb ? TRANSPOSED : PLAIN, (int)kn_min(p->rows, p->M - m),
+             (int)kn_min(p->cols, p->N - n), (int)p->K, 1, a_at(p, m, 0), (int)p->lda, b_at(p, 0, n), (int)p->ldb,
+             p->acc ? 1 : 0, p->c + m * p->ldc + n, (int)p->ldc);
+}
+
+/* Blocks of c, halved until there are BLOCKS of them or they are small. */
+static void by_blas(product *p)
+{
+    p->rows = kn_min(p->M, LARGE);
+    p->cols = kn_min(p->N, LARGE);
+    while (kn_ceil_div(p->M, p->rows) * kn_ceil_div(p->N, p->cols) < BLOCKS && (p->rows > ROWS || p->cols > ROWS)) {
+        size_t *longer = p->rows > p->cols ? &p->rows : &p->cols;
+        *longer = kn_ceil_div(*longer, 2);
+    }
+    p->groups = kn_ceil_div(p->N, p->cols);
+    kn_parallel(p->cpu->pool, kn_ceil_div(p->M, p->rows) * p->groups, blas_task, p);
+}
+
 /* ---- which -------------------------------------------------------------------- */
+
+/* Where the code here was measured to be faster than OpenBLAS 0.3.21 on blocks:
+ * on the widths of our networks. Never told by the number of rows of a. */
+static bool cuts_are_faster(const product *p)
+{
+    return p->ta && p->M <= 256 && p->M * p->N <= 1 << 18;
+}
+
+static bool panels_are_faster(const product *p)
+{
+    return !p->ta && p->N * p->K <= 3 << 18;
+}
 
 static void gemm(kn_backend *be, float *c, const float *a, const float *b, int ta, int tb, size_t M, size_t N,
                  size_t K, int acc)
@@ -160,11 +203,14 @@ static void gemm(kn_backend *be, float *c, const float *a, const float *b, int t
             memset(c, 0, M * N * sizeof *c);
         return;
     }
-    product p = {kn_cpu_of(be), c, a, b, ta ? M : K, tb ? K : N, N, ta, tb, acc, M, N, K, NULL, 0, 0, 0};
-    if (M * N <= 65536 && K > PART && ta)
-        cut_short(&p);
+    product p = {.cpu = kn_cpu_of(be), .c = c, .a = a, .b = b, .lda = ta ? M : K, .ldb = tb ? K : N, .ldc = N,
+                 .ta = ta, .tb = tb, .acc = acc, .M = M, .N = N, .K = K};
+    if (cuts_are_faster(&p))
+        by_cuts(&p);
+    else if (panels_are_faster(&p) || M > INT_MAX || N > INT_MAX || K > INT_MAX || !(p.sgemm = kn_blas_sgemm()))
+        by_panels(&p);
     else
-        packed(&p);
+        by_blas(&p);
 }
 
 void kn_cpu_gemm(kn_backend *be)
