@@ -6,7 +6,6 @@ load model.bash
 
 setup_file() {
     export PATH=$SIAM_BIN:$PATH
-    command -v jq >/dev/null || skip "jq is not here"
     vectors 20 >"$BATS_FILE_TMPDIR/vectors.txt"
     pairs 0 30 >"$BATS_FILE_TMPDIR/pairs.csv"
     cd "$BATS_FILE_TMPDIR"
@@ -38,15 +37,15 @@ rows() {
     rows made.st
     [[ $output == *'x F32 [2,3] 24 -2 3 0.66667 1 2 nan inf -inf -2 1'* ]]
     [[ $output == *'h BF16 [2] 4 1 1.5 1.25 0 0 1 1.5'* ]]
-    siam-inspect --json made.st | jq -e '.tensors[0] | [.name, .dtype, .shape, .bytes, .min, .max, .nan, .inf, .first] ==
-        ["x", "F32", [2, 3], 24, -2, 3, 1, 2, [null, null, null, -2, 1]]'
-    siam-inspect --json made.st | jq -e '.format == "safetensors" and (.tensors[0].mean - 2 / 3 | fabs) < 1e-6'
+    run siam-inspect --json made.st
+    [[ $output == '{"format":"safetensors","metadata":{"note":'* ]]
+    [[ $output == *',"tensors":[{"name":"x","dtype":"F32","shape":[2,3],"bytes":24,"min":-2.0,"max":3.0,"mean":0.666666667,"nan":1,"inf":2,"first":[null,null,null,-2.0,1.0]},'* ]]
 }
 
 @test "a long setting is cut between characters and keeps no escape; JSON has it whole" {
     run siam-inspect made.st
     [[ ${lines[0]} == "note = a [31m line that goes on é"*"é... (145 bytes)" ]]
-    [ "$(siam-inspect --json made.st | jq '.metadata.note | utf8bytelength')" -eq 145 ]
+    [[ $(siam-inspect --json made.st) == *'"note":"a\u001B[31m line\nthat goes on '"$(printf 'é%.0s' $(seq 60))"'"'* ]]
     siam-inspect made.st | iconv -f UTF-8 -t UTF-8 >/dev/null
 }
 
@@ -58,14 +57,16 @@ rows() {
     [[ $output == *"format = siam-features"* ]]
     [[ $output == *"q1 "*"[30,8]"* ]]
     [[ $output == *"recipe "*"holds a file:"*"  format = siam-recipe"*"  vectors "* ]]
-    siam-inspect --json features.st | jq -e '.metadata.pairs == "30" and ([.tensors[] | select(.name == "recipe") |
-        .holds.metadata.format, (.holds.tensors[] | select(.name == "vectors") | .shape)] == ["siam-recipe", [21, 8]])'
+    run siam-inspect --json features.st
+    [[ $output == *'"pairs":"30"'*'{"name":"recipe","dtype":"U8","shape":['*'],"bytes":'*',"holds":{"format":"safetensors","metadata":{"format":"siam-recipe"'* ]]
+    [[ $output == *'{"name":"vectors","dtype":"F32","shape":[21,8],"bytes":672,'* ]]
 }
 
 @test "an array of NumPy, inside an archive too" {
     rows "$root/tests/ref/npy.npz:f8.npy"
     [[ ${lines[1]} == 'array F64 [3,4] 96 -0.625 0.75 0.0625 0 0 -0.625 -0.5 -0.375 -0.25 -0.125' ]]
-    siam-inspect --json "$root/tests/ref/npy.npz:flat.npy" | jq -e '.format == "npy" and .tensors[0].shape == [7]'
+    run siam-inspect --json "$root/tests/ref/npy.npz:flat.npy"
+    [[ $output == '{"format":"npy","tensors":[{"name":"array","dtype":"F32","shape":[7],"bytes":28,"min":-0.625,'*'}]}' ]]
 }
 
 @test "from a pipe as from the file" {
