@@ -14,7 +14,7 @@
 enum { BUFFER = 1 << 16 };
 
 struct kn_save {
-    char *path, *temp;
+    char *path, *temp; /* temp NULL: a device or pipe, written in place */
     int fd;
     size_t held; /* bytes waiting in buffer */
     kn_save *next;
@@ -73,7 +73,9 @@ kn_save *kn_save_open(const char *path, kn_error *err)
         return NULL;
     s->fd = -1;
     s->path = target_of(path);
-    if (!s->path || asprintf(&s->temp, "%s.%ld.tmp", s->path, (long)getpid()) < 0) {
+    struct stat st;
+    bool in_place = s->path && stat(s->path, &st) == 0 && !S_ISREG(st.st_mode); /* never replace /dev/null */
+    if (!s->path || (!in_place && asprintf(&s->temp, "%s.%ld.tmp", s->path, (long)getpid()) < 0)) {
         s->temp = NULL;
         kn_fail(err, "%s: out of memory", path);
         forget(s);
@@ -81,9 +83,10 @@ kn_save *kn_save_open(const char *path, kn_error *err)
     }
     sigset_t old;
     lock_list(&old);
-    s->fd = open(s->temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    s->fd = in_place ? open(s->path, O_WRONLY | O_CLOEXEC)
+                     : open(s->temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     int code = errno;
-    if (s->fd >= 0) {
+    if (s->fd >= 0 && s->temp) {
         s->next = open_saves;
         open_saves = s;
     }
@@ -157,11 +160,11 @@ int kn_save_commit(kn_save *s, kn_error *err)
     s->fd = -1;
     if (close(fd) && !rc)
         rc = kn_fail_errno(err, "%s: cannot be closed", s->path);
-    if (!rc && rename(s->temp, s->path))
+    if (!rc && s->temp && rename(s->temp, s->path))
         rc = kn_fail_errno(err, "%s: cannot be replaced", s->path);
-    if (rc)
+    if (rc && s->temp)
         unlink(s->temp);
-    else
+    if (!rc && s->temp)
         rc = sync_folder(s->path, err);
     forget(s);
     return rc;
@@ -171,7 +174,8 @@ void kn_save_abort(kn_save *s)
 {
     if (!s)
         return;
-    unlink(s->temp);
+    if (s->temp)
+        unlink(s->temp);
     forget(s);
 }
 

@@ -1,9 +1,11 @@
 /* Tests of kernels/base: arithmetic, numbers, RNG, pool, atomic saving. */
+#include <fcntl.h>
 #include <signal.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -153,6 +155,30 @@ static void saving_replaces_whole_or_not_at_all(void **state)
     assert_non_null(strstr(err.text, "cannot be created"));
 }
 
+/* Replacing /dev/null by a file would be a disaster; a pipe stands for it here. */
+static void a_pipe_is_written_and_not_replaced(void **state)
+{
+    (void)state;
+    kn_error err;
+    const char *path = test_path("pipe");
+    struct stat st;
+    char got[4] = "";
+    assert_int_equal(mkfifo(path, 0600), 0);
+    int fd = open(path, O_RDWR | O_NONBLOCK);
+    kn_save *s = kn_save_open(path, &err);
+    assert_non_null(s);
+    assert_int_equal(kn_save_write(s, "abc", 3, &err), 0);
+    assert_int_equal(kn_save_commit(s, &err), 0);
+    assert_int_equal(read(fd, got, 3), 3);
+    assert_string_equal(got, "abc");
+    assert_int_equal(stat(path, &st), 0);
+    assert_true(S_ISFIFO(st.st_mode));
+    s = kn_save_open(path, &err);
+    kn_save_abort(s);
+    assert_int_equal(stat(path, &st), 0);
+    close(fd);
+}
+
 /* A full disk, by the limit on a file's size: the old file must stay. */
 static void a_failed_save_keeps_the_old_file(void **state)
 {
@@ -202,6 +228,7 @@ int main(void)
         cmocka_unit_test(shuffles_are_permutations_and_fair),
         cmocka_unit_test(pool_runs_each_task_once),
         cmocka_unit_test(saving_replaces_whole_or_not_at_all),
+        cmocka_unit_test(a_pipe_is_written_and_not_replaced),
         cmocka_unit_test(a_failed_save_keeps_the_old_file),
         cmocka_unit_test(digest_of_abc),
     };
