@@ -1,5 +1,7 @@
 /* Tests of tfidf/features.c: what a set of pairs says, the same vectors however
  * they are made, the features file. */
+#include <stdlib.h>
+
 #include "tests/recipes.h"
 
 static void expect_same_features(const idf_features *a, const idf_features *b)
@@ -33,6 +35,24 @@ static void a_set_says_what_was_read(void **state)
     for (size_t i = 0; i < f.pairs; i++)
         assert_true(f.label[i] == (i == 0 || i == 3 || i == 5 || i == 6 ? 1.0f : 0.0f));
     idf_features_free(&f);
+    tear_down(&s);
+}
+
+/* Though it counts each distinct question once, as often as it was read. */
+static void a_corpus_counts_as_scikit_learn(void **state)
+{
+    (void)state;
+    set s = set_up(DS_F32, "mean");
+    size_t n, words = 0;
+    char *all = test_read("tests/ref/tfidf_idf.tsv", &n), *line = all;
+    for (; *line; line = strchr(line, '\n') + 1, words++) {
+        kn_str word = {line, strcspn(line, "\t")};
+        assert_int_equal(idf_df(s.idf, word), strtoull(line + word.n, NULL, 10));
+    }
+    assert_int_equal(words, 76);
+    assert_int_equal(idf_words(s.idf), 76);
+    assert_int_equal(idf_documents(s.idf), 20);
+    free(all);
     tear_down(&s);
 }
 
@@ -185,6 +205,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_set_says_what_was_read),
+        cmocka_unit_test(a_corpus_counts_as_scikit_learn),
         cmocka_unit_test(threads_change_nothing),
         cmocka_unit_test(piped_is_one_shot),
         cmocka_unit_test(a_features_file),

@@ -56,6 +56,21 @@ static void any_bytes_are_words(void **state)
     tok_vocab_free(v);
 }
 
+/* Two words whose hashes agree in all that a small table looks at. */
+static void words_that_collide(void **state)
+{
+    (void)state;
+    const kn_str a = kn_str_c("w7891488"), b = kn_str_c("w3753228");
+    uint64_t x = tok_hash(a), y = tok_hash(b);
+    assert_true(x >> 32 == y >> 32 && (x & 1023) == (y & 1023));
+    tok_vocab *v = tok_vocab_new(NULL);
+    assert_int_equal(tok_vocab_add(v, a, NULL), 0);
+    assert_int_equal(tok_vocab_find(v, b), TOK_NONE);
+    assert_int_equal(tok_vocab_add(v, b, NULL), 1);
+    assert_int_equal(tok_vocab_find(v, a), 0);
+    tok_vocab_free(v);
+}
+
 static void all_at_once_is_one_by_one(void **state)
 {
     (void)state;
@@ -82,6 +97,7 @@ int main(void)
         cmocka_unit_test(hash_is_the_formats),
         cmocka_unit_test(numbers_words_in_order),
         cmocka_unit_test(any_bytes_are_words),
+        cmocka_unit_test(words_that_collide),
         cmocka_unit_test(all_at_once_is_one_by_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
