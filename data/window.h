@@ -1,5 +1,6 @@
 /* The bytes of a stream that a parser is looking at: what lines.c and csv.c
- * share. Private to data/. */
+ * share, and the readers of word vectors in embeddings/; no part of the public
+ * interface. */
 #ifndef DS_WINDOW_H
 #define DS_WINDOW_H
 

@@ -76,6 +76,27 @@ static void every_word_is_found(void **state)
     emb_close(NULL);
 }
 
+/* However full the slots are. */
+static void stores_of_any_size(void **state)
+{
+    (void)state;
+    const emb_import_options o = {.dtype = DS_F32};
+    emb_import_report report;
+    kn_buf text = {0};
+    kn_error err;
+    for (uint32_t n = 1; n <= 70; n++) {
+        assert_int_equal(kn_buf_addf(&text, NULL, "w%u %u\n", n, n), 0);
+        test_write(test_path("source"), text.p, text.n);
+        assert_int_equal(emb_import(test_path("source"), test_path("size.st"), &o, NULL, &report, &err), 0);
+        emb_store *e = opened(test_path("size.st"));
+        for (uint32_t i = 0; i < n; i++)
+            assert_int_equal(emb_find(e, emb_word(e, i)), i);
+        assert_int_equal(emb_find(e, kn_str_c("w0")), TOK_NONE);
+        emb_close(e);
+    }
+    kn_buf_free(&text);
+}
+
 /* ---- numbers ------------------------------------------------------------------------ */
 
 static void rows_in_each_type(void **state)
@@ -349,7 +370,8 @@ static void bundled_is_of_the_public_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_word_is_found), cmocka_unit_test(rows_in_each_type), cmocka_unit_test(quantised_by_hand),
+        cmocka_unit_test(every_word_is_found), cmocka_unit_test(stores_of_any_size),
+        cmocka_unit_test(rows_in_each_type), cmocka_unit_test(quantised_by_hand),
         cmocka_unit_test(neighbours), cmocka_unit_test(parts_that_cannot_be), cmocka_unit_test(store_cut_anywhere),
         cmocka_unit_test(bundled), cmocka_unit_test(bundled_is_of_the_public_file)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -190,12 +190,13 @@ static void odd_words(void **state)
                                "1 000 x 17 18\n"
                                "</s> 19 20\n"
                                "- 21 22\n"
-                               "nan 23 24\n";
+                               "nan 23 24\n"
+                               "1999  25 26\n";
     emb_store *e = import_text(text, NULL);
     if (!e)
         fail_msg("%s", error.text);
     assert_int_equal(report.duplicates, 1);
-    assert_int_equal(emb_count(e), 11);
+    assert_int_equal(emb_count(e), 12);
     has_row(e, "the", (const float[]){1, 2}); /* the first counts */
     has_row(e, ". . .", (const float[]){3, 4});
     has_row(e, "at name@domain.com", (const float[]){5, 6});
@@ -205,16 +206,20 @@ static void odd_words(void **state)
     has_row(e, "\xc2\xa0", (const float[]){15, 16});
     has_row(e, "1 000 x", (const float[]){17, 18});
     has_row(e, "nan", (const float[]){23, 24});
+    has_row(e, "1999", (const float[]){25, 26});
     assert_int_equal(emb_find(e, kn_str_c(".")), TOK_NONE);
     emb_close(e);
     /* a first line that is not like most does not settle the width */
     e = import_text("a 2 3 4\nb 1 1\nc 1 1\n", NULL);
     assert_null(e);
     assert_non_null(strstr(error.text, "line 1, byte 0: more than 2 numbers"));
-    e = import_text(". . 3 4\nb 1 1\n", NULL);
-    assert_non_null(e);
-    assert_int_equal(emb_dim(e), 2);
-    emb_close(e);
+    static const char *const four[] = {". . 3 4\nb 1 1\n", "abcdefgh{\" 3 4\n", "2000 3 4\n", "1 2\n. \xc3\xa9 3 4\n"};
+    for (int i = 0; i < 4; i++) {
+        e = import_text(four[i], NULL);
+        assert_non_null(e);
+        assert_int_equal(emb_dim(e), 2);
+        emb_close(e);
+    }
 }
 
 static void malformed_text(void **state)
@@ -233,6 +238,7 @@ static void malformed_text(void **state)
         {"a 1 2\n 1 2\nb 1 2\n", "line 2, byte 6: 1 numbers"},
         {"a 1 2\nb 1 2", "line 2, byte 6: the file ends inside this line"},
         {"a 1 2\nb 1", "line 2, byte 6: the file ends inside this line"},
+        {"a 1 2\nb 1 2 3\n", "line 1, byte 0: 2 numbers behind the word where 3"},
         {"2 2\na 1 2\nb 1 2 3\n", "line 3, byte 10: more than 2 numbers"},
         {"3 2\na 1 2\nb 1 2\n", "promises 3 words, 2 follow"},
         {"1 2\na 1 2\nb 1 2\n", "promises 1 words, 2 follow"},
@@ -294,6 +300,9 @@ static void limit_and_keep(void **state)
     assert_non_null(e);
     assert_int_equal(report.lines, 4);
     assert_int_equal(emb_count(e), 3);
+    emb_close(e);
+    e = import_text("9 1\na 1\nb 2\na 3\nc 4\nd 5\n", &o); /* so is what the header promises */
+    assert_non_null(e);
     emb_close(e);
     kn_error err;
     tok_vocab *keep = tok_vocab_new(&err);
@@ -429,6 +438,11 @@ static void binary_faults(void **state)
     memcpy(p + N, "\nc ", 3);
     assert_null(import_bytes(p, N + 3, NULL));
     assert_non_null(strstr(error.text, "more follows"));
+    e = import_bytes(p, N + 1, NULL); /* the newline alone is fine */
+    assert_non_null(e);
+    emb_close(e);
+    p[N] = 'c';
+    assert_null(import_bytes(p, N + 1, NULL));
     memcpy(p, good, N);
     p[4] = ' '; /* an empty word */
     assert_null(import_bytes(p, N, NULL));
