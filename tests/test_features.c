@@ -171,6 +171,10 @@ static void a_features_file(void **state)
     assert_non_null(recipe);
     assert_memory_equal(recipe->data, bytes, n);
     kn_free(bytes);
+    idf_recipe *r = idf_recipe_open(recipe->data, n, &err); /* in place */
+    if (!r)
+        fail_msg("%s", err.text);
+    idf_recipe_free(r);
     ds_st_close(st);
     idf_features_free(&f);
     tear_down(&s);

@@ -109,7 +109,9 @@ static void settings_that_cannot_be(void **state)
         err.text[0] = 0;
         assert_null(idf_recipe_new("glove", s.store, s.idf, bad[i], &err));
         assert_non_null(strstr(err.text, "pool"));
+        assert_int_equal(idf_pools_check(bad[i], &err), -1);
     }
+    assert_int_equal(idf_pools_check("max+idf-mean", &err), 0);
     assert_null(idf_recipe_new("latin", s.store, s.idf, "mean", &err));
     assert_non_null(strstr(err.text, "latin"));
     tear_down(&s);

@@ -227,13 +227,17 @@ static int save(const idf_features *f, float *q, const kn_buf *recipe, const cha
         memcpy(q + i * f->dim, f->x + f->q1[i] * f->dim, f->dim * sizeof *q);
         memcpy(q + half + i * f->dim, f->x + f->q2[i] * f->dim, f->dim * sizeof *q);
     }
-    /* The two tables of questions lie one behind the other: a reader can take them as one. */
+    /* The two tables of questions lie one behind the other: a reader can take them as
+     * one. `pad`, never empty, brings the recipe to a multiple of 64, to be used in place. */
+    static const char zeros[64];
+    size_t pad = 64 - (2 * half + f->pairs) * sizeof *q % 64;
     const ds_tensor t[] = {
         {.name = "q1", .dtype = DS_F32, .ndim = 2, .shape = {f->pairs, f->dim}, .data = q, .bytes = half * sizeof *q},
         {.name = "q2", .dtype = DS_F32, .ndim = 2, .shape = {f->pairs, f->dim}, .data = q + half,
          .bytes = half * sizeof *q},
         {.name = "label", .dtype = DS_F32, .ndim = 1, .shape = {f->pairs}, .data = f->label,
          .bytes = f->pairs * sizeof *f->label},
+        {.name = "pad", .dtype = DS_U8, .ndim = 1, .shape = {pad}, .data = zeros, .bytes = pad},
         {.name = "recipe", .dtype = DS_U8, .ndim = 1, .shape = {recipe->n}, .data = recipe->p, .bytes = recipe->n},
     };
     char pairs[24];

@@ -49,9 +49,11 @@ void idf_free(idf_table *t);
 
 typedef struct idf_recipe idf_recipe;
 
-/* pools: "idf-mean", "mean", "max", "sum" or any of them joined by "+", e.g.
- * "idf-mean+max". The store must outlive the recipe; of idf it takes what it
- * needs. A word of the store that idf has not seen weighs as one with df 0. */
+/* 0, or -1 and the sentence that says why no recipe has such pools. They are
+ * "idf-mean", "mean", "max", "sum" or any of them joined by "+": "idf-mean+max". */
+int idf_pools_check(const char *pools, kn_error *err) KN_MUST_CHECK;
+/* The store must outlive the recipe; of idf it takes what it needs. A word of the
+ * store that idf has not seen weighs as one with df 0. */
 idf_recipe *idf_recipe_new(const char *profile, const emb_store *store, const idf_table *idf, const char *pools,
                            kn_error *err);
 /* From bytes of idf_recipe_bytes, used in place (64-byte aligned, must outlive
@@ -105,7 +107,7 @@ int idf_corpus_embed(const idf_corpus *c, idf_features *out, const idf_recipe *r
                      kn_error *err) KN_MUST_CHECK;
 void idf_corpus_free(idf_corpus *c);
 /* features.st: `q1` `q2` [N,D] F32, `label` [N] F32, `recipe` [bytes] U8 (of
- * idf_recipe_bytes), metadata `format` = "siam-features", `digest`, `pairs` = N. */
+ * idf_recipe_bytes, at a multiple of 64 bytes behind `pad`), metadata `format` = "siam-features", `digest`, `pairs` = N. */
 int idf_features_save(const idf_features *f, const idf_recipe *r, const char *path, kn_error *err) KN_MUST_CHECK;
 void idf_features_free(idf_features *f);
 

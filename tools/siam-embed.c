@@ -1,5 +1,7 @@
 /* siam-embed: a CSV of labelled question pairs -> one vector a question, ready to
  * train on. The same library calls as siam-train --pairs makes, so the same vectors. */
+#include <string.h>
+
 #include "tools/text.h"
 #include "tools/tool.h"
 
@@ -37,8 +39,10 @@ int main(int argc, char **argv)
     const char *name = n ? operand[0] : "-";
     if (!vectors_path || !idf_path)
         tool_usage("--vectors STORE and --idf IDF are needed");
-    if (!tool_common.out || !*tool_common.out || (*tool_common.out == '-' && !tool_common.out[1]))
-        tool_usage("-o FEATURES is needed: a safetensors file cannot go to a pipe");
+    if (!tool_common.out || !strcmp(tool_common.out, "-"))
+        tool_usage("-o FEATURES is needed: features cannot go to a pipe");
+    if (idf_pools_check(pools, &err))
+        tool_usage("--pool: %s", err.text);
     emb_store *store = emb_open(vectors_path, &err);
     if (!store)
         tool_die_at(vectors_path, &err);

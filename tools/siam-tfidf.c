@@ -1,5 +1,6 @@
 /* siam-tfidf: a CSV of question pairs -> how often each word occurs, and its weight. */
 #include "tfidf/tfidf.h"
+#include "tools/rows.h"
 #include "tools/tool.h"
 
 static const char *profile = "glove";
@@ -33,39 +34,28 @@ static int count_pair(void *arg, const tok_pair *p, kn_error *err)
 
 static void show_rows(void *arg, uint64_t rows)
 {
-    const counter *c = arg;
-    uint64_t done, total;
-    ds_progress(ds_pairs_stream(c->in), &done, &total);
-    tool_progress("counting", (double)rows, done ? (double)rows * (double)total / (double)done : 0, "pairs");
+    rows_progress(((const counter *)arg)->in, "counting", rows);
 }
 
 int main(int argc, char **argv)
 {
     kn_error err;
     kn_buf text = {0};
+    uint64_t read, rejected;
     int n;
     char **operand = tool_start(&tfidf, argc, argv, &n);
-    const char *name = n ? operand[0] : "-";
-    const ds_pairs_options how = {.columns = tool_common.columns, .skip_bad = tool_common.skip_bad};
-    counter c = {.in = ds_pairs_open(name, &how, &err)};
-    if (!c.in)
-        tool_die_at(name, &err);
+    counter c = {.in = rows_open(n ? operand[0] : "-", false), .table = idf_new(&err)};
     const tok_pairs_options o = {.profile = profile, .pair = count_pair, .progress = show_rows, .arg = &c};
-    if (!(c.table = idf_new(&err)) || tok_pairs(c.in, &o, tool_pool(), &err))
-        tool_die_at(name, &err);
-    tool_progress_end();
+    if (!c.table || tok_pairs(c.in, &o, tool_pool(), &err))
+        tool_die_at(n ? operand[0] : "-", &err);
+    rows_close(c.in, &read, &rejected);
     if (idf_print(c.table, &text, &err))
         tool_die(&err);
     tool_write(text.p, text.n);
-    if (ds_pairs_rejected(c.in))
-        tool_warn("%s: %s", ds_name(ds_pairs_stream(c.in)), ds_pairs_last_rejection(c.in));
     tool_say("%llu rows read = %llu counted + %llu rejected; %llu questions, %llu tokens, %u different words",
-             (unsigned long long)ds_pairs_read(c.in),
-             (unsigned long long)(ds_pairs_read(c.in) - ds_pairs_rejected(c.in)),
-             (unsigned long long)ds_pairs_rejected(c.in), (unsigned long long)idf_documents(c.table),
-             (unsigned long long)c.tokens, idf_words(c.table));
+             (unsigned long long)read, (unsigned long long)(read - rejected), (unsigned long long)rejected,
+             (unsigned long long)idf_documents(c.table), (unsigned long long)c.tokens, idf_words(c.table));
     kn_buf_free(&text);
     idf_free(c.table);
-    ds_pairs_close(c.in);
     return tool_finish();
 }

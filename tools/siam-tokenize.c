@@ -1,5 +1,6 @@
 /* siam-tokenize: a CSV of question pairs -> the same CSV, the questions as tokens. */
 #include "tokenize/tokenize.h"
+#include "tools/rows.h"
 #include "tools/tool.h"
 
 static const char *profile = "glove";
@@ -41,36 +42,27 @@ static int write_pair(void *arg, const tok_pair *p, kn_error *err)
 
 static void show_rows(void *arg, uint64_t rows)
 {
-    const writer *w = arg;
-    uint64_t done, total;
-    ds_progress(ds_pairs_stream(w->in), &done, &total);
-    tool_progress("tokenising", (double)rows, done ? (double)rows * (double)total / (double)done : 0, "pairs");
+    rows_progress(((const writer *)arg)->in, "tokenising", rows);
 }
 
 int main(int argc, char **argv)
 {
     kn_error err;
+    uint64_t read, rejected;
     int n, column[3];
     char **operand = tool_start(&tokenize, argc, argv, &n);
-    const char *name = n ? operand[0] : "-";
-    const ds_pairs_options how = {.columns = tool_common.columns, .skip_bad = tool_common.skip_bad};
-    ds_pairs *in = ds_pairs_open(name, &how, &err);
-    if (!in)
-        tool_die_at(name, &err);
+    ds_pairs *in = rows_open(n ? operand[0] : "-", false);
     ds_pairs_columns(in, column);
     writer w = {.in = in, .delimiter = ds_csv_delimiter(ds_pairs_csv(in)), .swapped = column[0] > column[1]};
-    const ds_row *header = ds_csv_header(ds_pairs_csv(in));
-    tool_write(header->line.p, header->line.n);
+    const kn_str header = ds_csv_header(ds_pairs_csv(in))->line;
+    tool_write(header.p, header.n);
     const tok_pairs_options o = {.profile = profile, .pair = write_pair, .progress = show_rows, .arg = &w};
     if (tok_pairs(in, &o, tool_pool(), &err))
-        tool_die_at(name, &err);
-    tool_progress_end();
-    if (ds_pairs_rejected(in))
-        tool_warn("%s: %s", ds_name(ds_pairs_stream(in)), ds_pairs_last_rejection(in));
+        tool_die_at(n ? operand[0] : "-", &err);
+    rows_close(in, &read, &rejected);
     tool_say("%llu rows read = %llu written + %llu rejected; %llu tokens, %llu questions without any",
-             (unsigned long long)ds_pairs_read(in), (unsigned long long)w.rows,
-             (unsigned long long)ds_pairs_rejected(in), (unsigned long long)w.tokens, (unsigned long long)w.empty);
+             (unsigned long long)read, (unsigned long long)w.rows, (unsigned long long)rejected,
+             (unsigned long long)w.tokens, (unsigned long long)w.empty);
     kn_buf_free(&w.row);
-    ds_pairs_close(in);
     return tool_finish();
 }
