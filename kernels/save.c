@@ -2,11 +2,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
-#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kernels/base.h"
@@ -21,22 +22,23 @@ struct kn_save {
     char buffer[BUFFER];
 };
 
-/* Open saves, for kn_save_cleanup. The list changes only with signals blocked,
- * so that a handler on this thread never sees it half linked. */
-static kn_save *volatile open_saves;
-static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
+/* Open saves, for kn_save_cleanup. Whoever holds the list has signals blocked,
+ * so a handler that finds it held runs on another thread and may wait. */
+static kn_save *open_saves;
+static atomic_flag list_held = ATOMIC_FLAG_INIT;
 
 static void lock_list(sigset_t *old)
 {
     sigset_t all;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, old);
-    pthread_mutex_lock(&list_lock);
+    while (atomic_flag_test_and_set(&list_held))
+        ;
 }
 
 static void unlock_list(const sigset_t *old)
 {
-    pthread_mutex_unlock(&list_lock);
+    atomic_flag_clear(&list_held);
     pthread_sigmask(SIG_SETMASK, old, NULL);
 }
 
@@ -66,33 +68,46 @@ static char *target_of(const char *path)
     return real ? real : strdup(path);
 }
 
+/* The temporary name must be a new one: another's file, or a link laid there, is
+ * not written to. Leaves s->fd -1 and errno on failure. */
+static void create_temp(kn_save *s, mode_t mode)
+{
+    struct timespec now;
+    sigset_t old;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (asprintf(&s->temp, "%s.%ld-%ld.tmp", s->path, (long)getpid(), now.tv_nsec) < 0) {
+        s->temp = NULL;
+        errno = ENOMEM;
+        return;
+    }
+    lock_list(&old);
+    s->fd = open(s->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    int code = errno;
+    if (s->fd >= 0) {
+        s->next = open_saves;
+        open_saves = s;
+    }
+    unlock_list(&old);
+    errno = code;
+}
+
 kn_save *kn_save_open(const char *path, kn_error *err)
 {
     kn_save *s = kn_alloc(1, sizeof *s, err);
     if (!s)
         return NULL;
+    struct stat st;
     s->fd = -1;
     s->path = target_of(path);
-    struct stat st;
-    bool in_place = s->path && stat(s->path, &st) == 0 && !S_ISREG(st.st_mode); /* never replace /dev/null */
-    if (!s->path || (!in_place && asprintf(&s->temp, "%s.%ld.tmp", s->path, (long)getpid()) < 0)) {
-        s->temp = NULL;
-        kn_fail(err, "%s: out of memory", path);
-        forget(s);
-        return NULL;
-    }
-    sigset_t old;
-    lock_list(&old);
-    s->fd = in_place ? open(s->path, O_WRONLY | O_CLOEXEC)
-                     : open(s->temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    int code = errno;
-    if (s->fd >= 0 && s->temp) {
-        s->next = open_saves;
-        open_saves = s;
-    }
-    unlock_list(&old);
+    if (!s->path)
+        errno = ENOMEM;
+    else if (stat(s->path, &st))
+        create_temp(s, 0666);
+    else if (S_ISREG(st.st_mode))
+        create_temp(s, st.st_mode & 0777); /* as open to others as the file it replaces */
+    else
+        s->fd = open(s->path, O_WRONLY | O_CLOEXEC); /* never replace /dev/null; a pipe waits here for its reader */
     if (s->fd < 0) {
-        errno = code;
         kn_fail_errno(err, "%s: cannot be created", path);
         forget(s);
         return NULL;
@@ -181,6 +196,9 @@ void kn_save_abort(kn_save *s)
 
 void kn_save_cleanup(void)
 {
+    sigset_t old;
+    lock_list(&old);
     for (kn_save *s = open_saves; s; s = s->next)
         unlink(s->temp);
+    unlock_list(&old);
 }

@@ -1,7 +1,9 @@
 /* Tests of kernels/base: arithmetic, numbers, RNG, pool, atomic saving. */
 #include <fcntl.h>
-#include <signal.h>
 #include <math.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -179,6 +181,52 @@ static void a_pipe_is_written_and_not_replaced(void **state)
     close(fd);
 }
 
+/* What only its owner could read stays so, and the rights to read stay too. */
+static void a_save_keeps_the_permissions(void **state)
+{
+    (void)state;
+    static const mode_t modes[] = {0600, 0644, 0640, 0400};
+    const char *path = test_path("private");
+    mode_t old = umask(022);
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        struct stat st;
+        test_write(path, "old", 3);
+        assert_int_equal(chmod(path, modes[i]), 0);
+        kn_save *s = kn_save_open(path, NULL);
+        assert_non_null(s);
+        assert_int_equal(kn_save_commit(s, NULL), 0);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_mode & 0777, modes[i]);
+        assert_int_equal(unlink(path), 0);
+    }
+    umask(old);
+}
+
+static void *clean_up(void *stop)
+{
+    while (!atomic_load((atomic_bool *)stop))
+        kn_save_cleanup();
+    return NULL;
+}
+
+/* A signal is handled by whichever thread the system picks. */
+static void cleanup_may_run_on_any_thread(void **state)
+{
+    (void)state;
+    atomic_bool stop = false;
+    pthread_t other;
+    const char *path[2] = {test_path("busy"), test_path("too")};
+    assert_int_equal(pthread_create(&other, NULL, clean_up, &stop), 0);
+    for (int i = 0; i < 500; i++) {
+        kn_save *s[2] = {kn_save_open(path[0], NULL), kn_save_open(path[1], NULL)};
+        assert_true(s[0] && s[1]);
+        kn_save_abort(s[i % 2]);
+        kn_save_abort(s[!(i % 2)]);
+    }
+    atomic_store(&stop, true);
+    assert_int_equal(pthread_join(other, NULL), 0);
+}
+
 /* A full disk, by the limit on a file's size: the old file must stay. */
 static void a_failed_save_keeps_the_old_file(void **state)
 {
@@ -229,6 +277,8 @@ int main(void)
         cmocka_unit_test(pool_runs_each_task_once),
         cmocka_unit_test(saving_replaces_whole_or_not_at_all),
         cmocka_unit_test(a_pipe_is_written_and_not_replaced),
+        cmocka_unit_test(a_save_keeps_the_permissions),
+        cmocka_unit_test(cleanup_may_run_on_any_thread),
         cmocka_unit_test(a_failed_save_keeps_the_old_file),
         cmocka_unit_test(digest_of_abc),
     };
