@@ -8,6 +8,7 @@
 int emb_build_open(emb_build *b, const emb_import_options *o, emb_import_report *report, kn_error *err)
 {
     *b = (emb_build){.o = o, .report = report};
+    *report = (emb_import_report){0};
     if (o->dtype != DS_F32 && o->dtype != DS_F16 && o->dtype != DS_I8)
         return kn_fail(err, "vectors are stored as F32, F16 or I8, not %s", ds_dtype_name(o->dtype));
     return (b->words = tok_vocab_new(err)) ? 0 : -1;

@@ -89,13 +89,12 @@ static int read_source(emb_build *b, ds_window *w, const char *path, kn_pool *po
     const char **kind = &b->report->kind;
     if (emb_want(w, FIRST, err))
         return -1;
-    if (begins(w, 0, "\x93NUMPY", 6)) {
-        *kind = "npy";
-        return emb_read_npy(b, path, err);
-    }
-    if (begins(w, 8, "{\"", 2) && begins(w, 4, "\0\0\0\0", 4)) {
-        *kind = "store";
-        return emb_read_store(b, path, err);
+    bool npy = begins(w, 0, "\x93NUMPY", 6), store = begins(w, 8, "{\"", 2) && begins(w, 4, "\0\0\0\0", 4);
+    if (npy || store) {
+        *kind = npy ? "npy" : "store";
+        if (!path)
+            return kn_fail(err, "an array or a store is read from a file that has a name, not from a pipe");
+        return npy ? emb_read_npy(b, path, err) : emb_read_store(b, path, err);
     }
     if (begins(w, 0, "\xba\x16\x4f\x2f", 4)) /* the number 793712314 of fastText's model files */
         return kn_fail(err, "a fastText model (.bin): its vectors are in the .vec file that fastText writes beside it");
@@ -108,20 +107,16 @@ static int read_source(emb_build *b, ds_window *w, const char *path, kn_pool *po
     return emb_read_text(b, w, &h, pool, err);
 }
 
-static int read_all(emb_build *b, const char *source, kn_pool *pool, kn_error *err)
+int emb_read(emb_build *b, ds_stream *s, const char *path, kn_pool *pool, kn_error *err)
 {
     ds_window w = {0};
-    ds_stream *s = ds_open(source, err);
-    int rc = s ? ds_window_open(&w, s, err) : -1;
+    int rc = ds_window_open(&w, s, err);
     if (!rc)
-        rc = read_source(b, &w, source, pool, err);
+        rc = read_source(b, &w, path, pool, err);
     if (!rc && !b->report->kept)
         rc = kn_fail(err, "none of its %llu rows is %s", (unsigned long long)b->report->lines,
                      b->report->not_wanted ? "a wanted word" : "a word with a vector");
-    if (rc)
-        kn_fail_prefix(err, "%s", s ? ds_name(s) : source);
     kn_free(w.p);
-    ds_close(s);
     return rc;
 }
 
@@ -129,10 +124,15 @@ int emb_import(const char *source, const char *path, const emb_import_options *o
                emb_import_report *report, kn_error *err)
 {
     emb_build b;
-    *report = (emb_import_report){0};
+    ds_stream *s = NULL;
     int rc = emb_build_open(&b, o, report, err);
-    if (!rc)
-        rc = read_all(&b, source, pool, err);
+    if (!rc) {
+        s = ds_open(source, err);
+        rc = s ? emb_read(&b, s, strcmp(source, "-") ? source : NULL, pool, err) : -1;
+        if (rc)
+            kn_fail_prefix(err, "%s", s ? ds_name(s) : source);
+    }
+    ds_close(s);
     if (!rc)
         rc = emb_build_save(&b, path, err);
     emb_build_close(&b);

@@ -41,6 +41,9 @@ void emb_build_close(emb_build *b);
 
 /* ---- sources ------------------------------------------------------------------------ */
 
+/* Reads all of s, whatever it is. path: the file's name, or NULL when s has none. */
+int emb_read(emb_build *b, ds_stream *s, const char *path, kn_pool *pool, kn_error *err) KN_MUST_CHECK;
+
 /* "WORDS DIM", the first line of word2vec's and fastText's files. */
 typedef struct emb_header {
     uint64_t words, dim; /* dim 0: there was no such line */

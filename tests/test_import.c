@@ -291,6 +291,37 @@ static void text_cut_anywhere(void **state)
         assert_null(import_bytes(headed, n, NULL));
 }
 
+/* However the bytes arrive, the same comes of them. */
+static void any_chunk_size(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"tests/ref/vectors-w2v.txt", "tests/ref/vectors-w2v.bin",
+                                        "tests/ref/vectors-w2v-newlines.bin"};
+    const emb_import_options o = {.dtype = DS_F32};
+    for (int f = 0; f < 3; f++) {
+        size_t n;
+        char *p = test_read(files[f], &n);
+        emb_build whole;
+        for (size_t chunk = 0; chunk <= n; chunk++) { /* 0: in one piece */
+            emb_build b;
+            ds_stream *s = ds_open_memory(p, n, chunk, &error);
+            assert_int_equal(emb_build_open(chunk ? &b : &whole, &o, &report, &error), 0);
+            assert_int_equal(emb_read(chunk ? &b : &whole, s, NULL, NULL, &error), 0);
+            ds_close(s);
+            assert_int_equal(report.kept, 5);
+            if (!chunk)
+                continue;
+            assert_int_equal(b.rows.n, whole.rows.n);
+            assert_memory_equal(b.rows.p, whole.rows.p, b.rows.n);
+            for (uint32_t i = 0; i < 5; i++)
+                assert_true(kn_str_eq(tok_vocab_word(b.words, i), tok_vocab_word(whole.words, i)));
+            emb_build_close(&b);
+        }
+        emb_build_close(&whole);
+        free(p);
+    }
+}
+
 static void limit_and_keep(void **state)
 {
     (void)state;
@@ -515,7 +546,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_by_hand), cmocka_unit_test(numbers_at_random), cmocka_unit_test(text_forms),
         cmocka_unit_test(odd_words), cmocka_unit_test(malformed_text), cmocka_unit_test(bad_lines_skipped),
-        cmocka_unit_test(text_cut_anywhere), cmocka_unit_test(limit_and_keep),
+        cmocka_unit_test(text_cut_anywhere), cmocka_unit_test(any_chunk_size), cmocka_unit_test(limit_and_keep),
         cmocka_unit_test(same_bytes_by_any_threads), cmocka_unit_test(no_line_without_end),
         cmocka_unit_test(gensim_and_word2vec), cmocka_unit_test(binary_faults), cmocka_unit_test(npy_and_its_words),
         cmocka_unit_test(store_of_a_store), cmocka_unit_test(no_place_to_save)};
