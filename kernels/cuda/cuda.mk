@@ -13,7 +13,10 @@ CUDA_OBJ   := $(patsubst %.cu,$(B)/%.cu.o,$(wildcard kernels/cuda/*.cu))
 
 cuda: $(if $(NVCC),$(B)/siam-cuda.so $(B)/cuda-registers.txt,no-nvcc) ## the plugin for NVIDIA GPUs (needs nvcc and cuBLAS)
 
-.PHONY: no-nvcc
+.PHONY: no-nvcc print-nvcc
+print-nvcc:
+	@echo "$(NVCC)"
+
 no-nvcc:
 	@echo "nvcc was not found: install the CUDA toolkit, or say where it is with NVCC=" >&2; exit 1
 
