@@ -59,30 +59,47 @@ void KN_SIMD(bn_stats)(float *mean, float *m2, const float *x, size_t ld, size_t
     }
 }
 
-KN_INLINE void apply(float *y, const float *x, const float *mean, const float *scale, const float *beta,
-                     const float *res, kn_act act, size_t N, size_t C)
+KN_INLINE float normal(float x, float mean, float scale, float beta, float res, kn_act act)
 {
-    for (size_t n = 0; n < N; n++) {
-        size_t row = n * C;
-        if (res) {
+    return act_of((x - mean) * scale + beta + res, act);
+}
+
+/* Two rows at a time, to load what belongs to the channels once for both. */
+KN_INLINE void apply(float *y, const float *x, const float *mean, const float *scale, const float *beta,
+                     const float *res, kn_act act, bool has_res, size_t N, size_t C)
+{
+    size_t n = 0;
+    for (; n + 2 <= N; n += 2, y += 2 * C, x += 2 * C, res += has_res ? 2 * C : 0) {
 #pragma omp simd
-            for (size_t c = 0; c < C; c++)
-                y[row + c] = act_of((x[row + c] - mean[c]) * scale[c] + beta[c] + res[row + c], act);
-        } else {
-#pragma omp simd
-            for (size_t c = 0; c < C; c++)
-                y[row + c] = act_of((x[row + c] - mean[c]) * scale[c] + beta[c], act);
+        for (size_t c = 0; c < C; c++) {
+            float m = mean[c], s = scale[c], b = beta[c];
+            y[c] = normal(x[c], m, s, b, has_res ? res[c] : 0, act);
+            y[C + c] = normal(x[C + c], m, s, b, has_res ? res[C + c] : 0, act);
         }
     }
+    if (n < N) {
+#pragma omp simd
+        for (size_t c = 0; c < C; c++)
+            y[c] = normal(x[c], mean[c], scale[c], beta[c], has_res ? res[c] : 0, act);
+    }
+}
+
+KN_INLINE void apply_act(float *y, const float *x, const float *mean, const float *scale, const float *beta,
+                         const float *res, kn_act act, size_t N, size_t C)
+{
+    if (res)
+        apply(y, x, mean, scale, beta, res, act, true, N, C);
+    else
+        apply(y, x, mean, scale, beta, x, act, false, N, C);
 }
 
 void KN_SIMD(bn_apply)(float *y, const float *x, const float *mean, const float *scale, const float *beta,
                        const float *res, kn_act act, size_t N, size_t C)
 {
     switch (act) {
-    case KN_ACT_NONE: apply(y, x, mean, scale, beta, res, KN_ACT_NONE, N, C); break;
-    case KN_ACT_RELU: apply(y, x, mean, scale, beta, res, KN_ACT_RELU, N, C); break;
-    case KN_ACT_ELU: apply(y, x, mean, scale, beta, res, KN_ACT_ELU, N, C); break;
+    case KN_ACT_NONE: apply_act(y, x, mean, scale, beta, res, KN_ACT_NONE, N, C); break;
+    case KN_ACT_RELU: apply_act(y, x, mean, scale, beta, res, KN_ACT_RELU, N, C); break;
+    case KN_ACT_ELU: apply_act(y, x, mean, scale, beta, res, KN_ACT_ELU, N, C); break;
     }
 }
 
@@ -121,53 +138,68 @@ void KN_SIMD(bn_sums)(float *sum_g, float *sum_gd, const float *dy, const float 
     }
 }
 
-/* One row of at most COLUMNS columns, in short loops through the first-level
- * cache: g, dx, dres. */
-KN_INLINE void gradient(float *dx, float *dres, const float *dy, const float *x, const float *y, const float *mean,
-                        const float *scale, const float *mean_g, const float *slope, kn_act act, size_t C, int acc,
-                        int acc_res)
+/* What bn_gradient was asked; the compiler makes one loop for each combination. */
+typedef struct ask {
+    float *dx, *dres;
+    const float *dy, *x, *y, *mean, *scale, *mean_g, *slope;
+    size_t N, C;
+} ask;
+
+enum { NO_RES, WRITE_RES, ADD_RES };
+
+KN_INLINE void gradient_at(const ask *q, size_t i, size_t c, kn_act act, int acc, int res)
 {
-    float kept[COLUMNS];
-    const float *g = dy;
-    if (dres && !acc_res)
-        act_gradients(dres, dy, y, act, C), g = dres;
-    else if (act != KN_ACT_NONE)
-        act_gradients(kept, dy, y, act, C), g = kept;
-    if (acc) {
+    float g = act_gradient(q->dy[i], q->y[i], act);
+    float d = q->scale[c] * (g - q->mean_g[c] - (q->x[i] - q->mean[c]) * q->slope[c]);
+    q->dx[i] = acc ? q->dx[i] + d : d;
+    if (res != NO_RES)
+        q->dres[i] = res == ADD_RES ? q->dres[i] + g : g; /* last: it may be dy */
+}
+
+KN_INLINE void gradient(const ask *asked, kn_act act, int acc, int res)
+{
+    ask q = *asked;
+    size_t n = 0;
+    for (; n + 2 <= q.N; n += 2) {
 #pragma omp simd
-        for (size_t c = 0; c < C; c++)
-            dx[c] += scale[c] * (g[c] - mean_g[c] - (x[c] - mean[c]) * slope[c]);
-    } else {
-#pragma omp simd
-        for (size_t c = 0; c < C; c++)
-            dx[c] = scale[c] * (g[c] - mean_g[c] - (x[c] - mean[c]) * slope[c]);
+        for (size_t c = 0; c < q.C; c++) {
+            gradient_at(&q, n * q.C + c, c, act, acc, res);
+            gradient_at(&q, (n + 1) * q.C + c, c, act, acc, res);
+        }
     }
-    if (dres && acc_res) {
+    if (n < q.N) {
 #pragma omp simd
-        for (size_t c = 0; c < C; c++)
-            dres[c] += g[c];
+        for (size_t c = 0; c < q.C; c++)
+            gradient_at(&q, n * q.C + c, c, act, acc, res);
     }
+}
+
+KN_INLINE void gradient_res(const ask *q, kn_act act, int acc, int acc_res)
+{
+    if (!q->dres)
+        gradient(q, act, acc, NO_RES);
+    else if (!acc_res)
+        gradient(q, act, acc, WRITE_RES);
+    else
+        gradient(q, act, acc, ADD_RES);
+}
+
+KN_INLINE void gradient_act(const ask *q, kn_act act, int acc, int acc_res)
+{
+    if (acc)
+        gradient_res(q, act, 1, acc_res);
+    else
+        gradient_res(q, act, 0, acc_res);
 }
 
 void KN_SIMD(bn_gradient)(float *dx, float *dres, const float *dy, const float *x, const float *y, const float *mean,
                           const float *scale, const float *mean_g, const float *slope, kn_act act, size_t N, size_t C,
                           int acc, int acc_res)
 {
-    for (size_t i = 0; i < N * C; i += C)
-        for (size_t c = 0; c < C; c += COLUMNS) {
-            size_t w = C - c < COLUMNS ? C - c : COLUMNS, at = i + c;
-            float *r = dres ? dres + at : NULL;
-            const float *m = mean + c, *s = scale + c, *mg = mean_g + c, *sl = slope + c;
-            switch (act) {
-            case KN_ACT_NONE:
-                gradient(dx + at, r, dy + at, x + at, dy + at, m, s, mg, sl, KN_ACT_NONE, w, acc, acc_res);
-                break;
-            case KN_ACT_RELU:
-                gradient(dx + at, r, dy + at, x + at, y + at, m, s, mg, sl, KN_ACT_RELU, w, acc, acc_res);
-                break;
-            case KN_ACT_ELU:
-                gradient(dx + at, r, dy + at, x + at, y + at, m, s, mg, sl, KN_ACT_ELU, w, acc, acc_res);
-                break;
-            }
-        }
+    const ask q = {dx, dres, dy, x, act == KN_ACT_NONE ? dy : y, mean, scale, mean_g, slope, N, C};
+    switch (act) {
+    case KN_ACT_NONE: gradient_act(&q, KN_ACT_NONE, acc, acc_res); break;
+    case KN_ACT_RELU: gradient_act(&q, KN_ACT_RELU, acc, acc_res); break;
+    case KN_ACT_ELU: gradient_act(&q, KN_ACT_ELU, acc, acc_res); break;
+    }
 }

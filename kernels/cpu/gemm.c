@@ -46,17 +46,6 @@ static const float *b_at(const product *p, size_t k, size_t n)
     return p->b + (p->tb ? n * p->ldb + k : k * p->ldb + n);
 }
 
-/* c[M,n] (+)= op(a)[m..m+M, k..k+K] * panel, by parts of k. */
-static void times_panel(const product *p, float *c, int acc, const float *panel, size_t m, size_t M, size_t n,
-                        size_t k, size_t K)
-{
-    const kn_simd *simd = p->cpu->simd;
-    size_t part = kn_ceil_div(K, kn_ceil_div(K, PART));
-    for (size_t i = 0; i < K; i += part)
-        simd->gemm_panel(c, p->ldc, a_at(p, m, k + i), p->lda, p->ta, panel + i * simd->panel, M, n,
-                         kn_min(part, K - i), acc || i > 0);
-}
-
 /* ---- panels ------------------------------------------------------------------- */
 
 static void pack_task(void *arg, size_t task, int worker)
@@ -68,6 +57,16 @@ static void pack_task(void *arg, size_t task, int worker)
     simd->gemm_pack(p->packed + n * p->K, b_at(p, 0, n), p->ldb, p->tb, kn_min(simd->panel, p->N - n), p->K);
 }
 
+/* c[M,n] (+)= M rows of op(a) from m on, times a packed panel, by parts of k. */
+static void times_panel(const product *p, float *c, const float *panel, size_t m, size_t M, size_t n)
+{
+    const kn_simd *simd = p->cpu->simd;
+    size_t part = kn_ceil_div(p->K, kn_ceil_div(p->K, PART));
+    for (size_t k = 0; k < p->K; k += part)
+        simd->gemm_panel(c, p->ldc, a_at(p, m, k), p->lda, p->ta, panel + k * simd->panel, M, n,
+                         kn_min(part, p->K - k), p->acc || k > 0);
+}
+
 static void rows_task(void *arg, size_t task, int worker)
 {
     (void)worker;
@@ -77,7 +76,7 @@ static void rows_task(void *arg, size_t task, int worker)
     size_t group = task % p->groups, end = panels * (group + 1) / p->groups;
     for (size_t j = panels * group / p->groups; j < end; j++) {
         size_t n = j * panel;
-        times_panel(p, p->c + m * p->ldc + n, p->acc, p->packed + n * p->K, m, M, kn_min(panel, p->N - n), 0, p->K);
+        times_panel(p, p->c + m * p->ldc + n, p->packed + n * p->K, m, M, kn_min(panel, p->N - n));
     }
 }
 

@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-enum { R = KN_LANES == 16 ? 8 : 6, PANEL = 2 * KN_LANES };
+enum { R = KN_LANES == 16 ? 8 : 6, PANEL = 2 * KN_LANES, AHEAD = 4 };
 
 void KN_SIMD(gemm_pack)(float *panel, const float *b, size_t ldb, int tb, size_t n, size_t K)
 {
@@ -83,6 +83,8 @@ KN_INLINE void multiply(const tile *t, int rows, int wide, size_t row, size_t st
             s[r][w] = (vec){0};
     for (size_t k = 0; k < K; k++) {
         vec b[2];
+        if (row == 1)
+            __builtin_prefetch(a + (k + AHEAD) * step); /* one line a step, too far apart for the hardware to guess */
         KN_UNROLL
         for (int w = 0; w < wide; w++)
             b[w] = load(panel + k * PANEL + w * V);
