@@ -13,20 +13,26 @@
 
 typedef kn_backend *(*plugin_open)(kn_error *err);
 
-/* Looks in `subfolder` of the folder this code is in. True when the plugin is
- * there: *lib is then open, or NULL and dlerror() says why. */
-static bool open_beside(const char *subfolder, void **lib)
+/* The file that this code is in, to be given to free. dladdr calls a program what
+ * its caller called it: without a folder that would mean the working directory. */
+static char *own_file(void)
 {
     Dl_info here;
+    char *file = NULL;
+    if (dladdr((const void *)(uintptr_t)&kn_backend_open, &here) && here.dli_fname && strchr(here.dli_fname, '/'))
+        file = realpath(here.dli_fname, NULL);
+    return file ? file : realpath("/proc/self/exe", NULL);
+}
+
+/* Looks in `subfolder` of the folder that `file` is in. True when the plugin is
+ * there: *lib is then open, or NULL and dlerror() says why. */
+static bool open_beside(const char *file, const char *subfolder, void **lib)
+{
     kn_buf path = {0};
     bool there = false;
-    if (dladdr((const void *)(uintptr_t)&kn_backend_open, &here) && here.dli_fname) {
-        const char *slash = strrchr(here.dli_fname, '/');
-        size_t folder = slash ? (size_t)(slash - here.dli_fname) + 1 : 0;
-        if (!kn_buf_add(&path, here.dli_fname, folder, NULL) && !kn_buf_addf(&path, NULL, "%s%s", subfolder, PLUGIN) &&
-            !kn_buf_add(&path, "", 1, NULL))
-            there = access(path.p, F_OK) == 0;
-    }
+    int folder = (int)(strrchr(file, '/') - file) + 1; /* of a real path */
+    if (!kn_buf_addf(&path, NULL, "%.*s%s%s", folder, file, subfolder, PLUGIN) && !kn_buf_add(&path, "", 1, NULL))
+        there = access(path.p, F_OK) == 0;
     if (there)
         *lib = dlopen(path.p, RTLD_NOW | RTLD_LOCAL);
     kn_buf_free(&path);
@@ -37,13 +43,15 @@ kn_backend *kn_backend_cuda(kn_error *err)
 {
     static const char *const places[] = {"./", "../", "../lib/siam/", "siam/"};
     const char *named = getenv("SIAM_CUDA_PLUGIN");
+    char *file = own_file();
     void *lib = NULL;
     dlerror(); /* forgets what others left */
     if (named && *named)
         lib = dlopen(named, RTLD_NOW | RTLD_LOCAL);
     else
-        for (size_t i = 0; i < sizeof places / sizeof *places && !open_beside(places[i], &lib); i++)
+        for (size_t i = 0; file && i < sizeof places / sizeof *places && !open_beside(file, places[i], &lib); i++)
             ;
+    free(file);
     if (!lib) {
         const char *why = dlerror();
         kn_fail(err, "CUDA cannot be used: the plugin " PLUGIN " does not load (%s); `make cuda` builds it, and it needs cuBLAS; or use --device cpu",
