@@ -92,10 +92,11 @@ static void on_signal(int number)
 
 void tool_catch_signals(void)
 {
-    struct sigaction a = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    sigaction(SIGINT, &a, NULL);
-    sigaction(SIGTERM, &a, NULL);
-    sigaction(SIGHUP, &a, NULL);
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction a = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, was;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (!sigaction(numbers[i], NULL, &was) && was.sa_handler != SIG_IGN) /* nohup and `&` mean it */
+            sigaction(numbers[i], &a, NULL);
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write: said, exit 1 */
     signal(SIGXFSZ, SIG_IGN);
 }
