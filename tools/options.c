@@ -99,9 +99,8 @@ static const tool_option *find_option(kn_str name, char letter)
 
 static bool is_choice(const char *list, const char *value)
 {
-    size_t n = strlen(value);
-    for (const char *p = list; n && p; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL)
-        if (!strncmp(p, value, n) && (p[n] == '|' || !p[n]))
+    for (const char *p = list; p; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL)
+        if (kn_str_eq((kn_str){p, strcspn(p, "|")}, kn_str_c(value)))
             return true;
     return false;
 }
