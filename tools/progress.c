@@ -9,12 +9,15 @@
 static struct {
     char what[64];
     double start, shown;
+    double base; /* done at the start: a resumed run, or a bar that a message broke off */
     bool drawn; /* a bar stands on the current line */
 } now;
 
 static void format_left(char *out, size_t n, double seconds)
 {
-    if (seconds >= 3600)
+    if (!(seconds >= 0 && seconds < 1e6)) /* eleven days: nothing is known yet */
+        *out = '\0';
+    else if (seconds >= 3600)
         snprintf(out, n, "%dh%02dm left", (int)seconds / 3600, (int)seconds / 60 % 60);
     else if (seconds >= 60)
         snprintf(out, n, "%dm%02ds left", (int)seconds / 60, (int)seconds % 60);
@@ -25,7 +28,8 @@ static void format_left(char *out, size_t n, double seconds)
 static void draw_bar(double done, double total, double rate, const char *unit, const char *left)
 {
     enum { WIDTH = 24 };
-    bool colour = !getenv("NO_COLOR");
+    const char *no_colour = getenv("NO_COLOR");
+    bool colour = !no_colour || !*no_colour; /* no-color.org */
     int full = total > 0 ? (int)(WIDTH * done / total) : 0;
     fprintf(stderr, "\r\033[K%s ", now.what);
     if (total > 0) {
@@ -51,12 +55,13 @@ void tool_progress(const char *what, double done, double total, const char *unit
         tool_progress_end();
         snprintf(now.what, sizeof now.what, "%s", what);
         now.start = now.shown = t;
+        now.base = done;
     }
     if (t - now.shown < (tty ? 0.1 : 5.0))
         return;
     now.shown = t;
     char left[32] = "";
-    double rate = t > now.start ? done / (t - now.start) : 0;
+    double rate = t > now.start ? (done - now.base) / (t - now.start) : 0;
     if (total > 0 && rate > 0)
         format_left(left, sizeof left, (total - done) / rate);
     if (tty)
