@@ -45,8 +45,9 @@ int main(int argc, char **argv)
         return 2;
     }
     snprintf(program, sizeof program, "%.*ssiam-%s", slash ? (int)(slash - self) + 1 : 0, self, argv[1]);
-    execv(program, argv + 1);
-    execvp(strrchr(program, '/') ? strrchr(program, '/') + 1 : program, argv + 1);
+    if (slash)
+        execv(program, argv + 1);
+    execvp(slash ? program + (slash - self) + 1 : program, argv + 1);
     fprintf(stderr, "siam: %s is no verb; siam --help lists them\n", argv[1]);
     return errno == ENOENT ? 2 : 1;
 }
