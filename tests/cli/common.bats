@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # What every command owes its user: help, version, exit codes, error texts.
 
+bats_require_minimum_version 1.5.0
+
 setup() {
     PATH=$SIAM_BIN:$PATH
     tmp=$(mktemp -d)
@@ -49,6 +51,11 @@ teardown() { rm -rf "$tmp"; }
     [ "$status" -eq 2 ]
     run siam-tokenize --profile latin "$tmp/pairs.csv"
     [ "$status" -ne 0 ]
+    for bad in 'auto|cpu' au cpus '' '|'; do
+        run siam-bench --device "$bad"
+        [ "$status" -eq 2 ]
+        [[ $output == *"--device takes one of auto|cpu|cuda, not \"$bad\""* ]]
+    done
     run siam-stats "$tmp/pairs.csv" "$tmp/pairs.csv"
     [ "$status" -eq 2 ]
 }
@@ -89,6 +96,19 @@ teardown() { rm -rf "$tmp"; }
     [ "$output" = 0 ]
 }
 
+@test "a hangup that is ignored, as under nohup, stays ignored" {
+    mkfifo "$tmp/slow"
+    (trap '' HUP; exec siam-tokenize -q -o "$tmp/out.csv" "$tmp/slow") &
+    pid=$!
+    exec 8>"$tmp/slow"
+    cat "$tmp/pairs.csv" >&8
+    sleep 0.2
+    kill -HUP $pid
+    exec 8>&-
+    wait $pid
+    [ "$(wc -l <"$tmp/out.csv")" -eq 3 ]
+}
+
 @test "siam VERB runs siam-VERB; no verb is exit 2" {
     run siam stats --help
     [[ ${lines[0]} == "usage: siam-stats "* ]]
@@ -105,4 +125,13 @@ teardown() { rm -rf "$tmp"; }
     run siam-bench --device cuda
     [ "$status" -eq 1 ]
     [[ $output == *"CUDA cannot be used"* ]]
+}
+
+@test "no plugin is taken from the working directory" {
+    [ ! -e "$SIAM_BIN/../siam-cuda.so" ] || skip "the plugin is built here"
+    echo junk >"$tmp/siam-cuda.so"
+    cd "$tmp"
+    run siam-bench --device cuda
+    [ "$status" -eq 1 ]
+    [[ $output == *"CUDA cannot be used"*"not found"* ]]
 }
