@@ -96,12 +96,12 @@ static void import(const char *source)
 
 /* ---- looking ---------------------------------------------------------------------- */
 
-static void show_nearest(const emb_store *e)
+static void show_nearest(const emb_store *e, const char *path)
 {
     kn_error err;
     uint32_t row = emb_find(e, kn_str_c(nearest)), count = emb_count(e);
     if (row == TOK_NONE)
-        tool_dief("\"%s\" is not among the store's %u words", nearest, count);
+        tool_dief("%s: \"%s\" is not among its %u words", path, nearest, count);
     uint32_t k = neighbours < (int64_t)count ? (uint32_t)neighbours + 1 : count; /* the word itself is one */
     uint32_t *rows = kn_alloc(k, sizeof *rows, &err);
     float *similarity = rows ? kn_alloc(k, sizeof *similarity, &err) : NULL;
@@ -149,7 +149,7 @@ int main(int argc, char **argv)
     }
     emb_store *e = open_store(operand[0]);
     if (nearest)
-        show_nearest(e);
+        show_nearest(e, operand[0]);
     else
         show_info(e);
     emb_close(e);
