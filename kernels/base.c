@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -63,6 +64,8 @@ int kn_add(size_t *out, size_t a, size_t b)
     return __builtin_add_overflow(a, b, out) ? -1 : 0;
 }
 
+#define HUGE_PAGE ((size_t)2 << 20)
+
 void *kn_alloc(size_t count, size_t size, kn_error *err)
 {
     size_t bytes, padded;
@@ -71,11 +74,15 @@ void *kn_alloc(size_t count, size_t size, kn_error *err)
         kn_fail(err, "%zu elements of %zu bytes are more than memory can address", count, size);
         return NULL;
     }
-    if (posix_memalign(&p, 64, padded & ~(size_t)63)) {
+    padded &= ~(size_t)63;
+    bool large = padded >= 2 * HUGE_PAGE;
+    if (posix_memalign(&p, large ? HUGE_PAGE : 64, padded)) {
         kn_fail(err, "out of memory: %zu bytes were asked for", bytes);
         return NULL;
     }
-    memset(p, 0, padded & ~(size_t)63);
+    if (large)
+        madvise(p, padded, MADV_HUGEPAGE); /* a hint, that training heeds: it sweeps through megabytes each step */
+    memset(p, 0, padded);
     return p;
 }
 
