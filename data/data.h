@@ -137,7 +137,7 @@ typedef enum { DS_TRAIN, DS_DEV, DS_TEST } ds_part;
 int ds_split(uint8_t *part, const uint32_t *group, size_t n, double train, bool dev, uint64_t seed,
              kn_error *err) KN_MUST_CHECK;
 
-/* ---- safetensors: safetensors.c ---------------------------------------------- */
+/* ---- safetensors: safetensors.c, safetensors_save.c ---------------------------------------------- */
 
 /* The one container of all binary files. Format: 8-byte little-endian length of
  * a JSON header, the header, tensor data (huggingface/safetensors, README
@@ -162,7 +162,8 @@ typedef struct ds_tensor {
 
 typedef struct ds_st ds_st;
 
-ds_st *ds_st_open(const char *path, kn_error *err); /* by mmap, read only */
+/* By mmap, read only. Errors do not name the file, those of ds_st_save do. */
+ds_st *ds_st_open(const char *path, kn_error *err);
 /* The same on bytes in memory (64-byte aligned); they must outlive the ds_st. */
 ds_st *ds_st_open_memory(const void *p, size_t n, kn_error *err);
 size_t ds_st_count(const ds_st *s);

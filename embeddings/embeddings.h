@@ -28,6 +28,7 @@ typedef struct emb_store emb_store;
 
 /* ---- open, look up ------------------------------------------------------------ */
 
+/* Errors do not name the file (the caller does, as for ds_open). */
 emb_store *emb_open(const char *path, kn_error *err);
 /* On an already open container (that must outlive the store), e.g. the part of
  * a model file; checks everything a look-up relies on (offsets rise and end
@@ -59,16 +60,18 @@ typedef struct emb_import_options {
 } emb_import_options;
 
 typedef struct emb_import_report {
-    uint64_t lines, kept, duplicates, rejected, not_wanted;
+    uint64_t lines; /* rows read = kept + duplicates + rejected + not_wanted */
+    uint64_t kept, duplicates, rejected, not_wanted;
     char first_rejection[256];
-    const char *kind; /* "GloVe text", "word2vec text", "word2vec binary", "npy" */
+    const char *kind; /* "GloVe text", "word2vec text", "word2vec binary", "npy", "store" */
     size_t dim;
 } emb_import_report;
 
 /* Reads source (ds_open, so gz and zip too; "-" is stdin) and saves a store at
  * path. Of a word seen twice the first counts. NaN, infinity, a short or long
- * line are errors that name the line. Parses in parallel on pool (nullable);
- * the bytes written do not depend on it. */
+ * line, a last line without its newline are errors that name file, line and byte.
+ * Parses in parallel on pool (nullable); the bytes written do not depend on it.
+ * Memory: the store, not the source. */
 int emb_import(const char *source, const char *path, const emb_import_options *o, kn_pool *pool,
                emb_import_report *report, kn_error *err) KN_MUST_CHECK;
 

@@ -41,11 +41,6 @@ static void show_rows(void *arg, uint64_t rows, uint64_t done, uint64_t total)
     tool_progress("reading", (double)rows, done ? (double)rows * (double)total / (double)done : 0, "vectors");
 }
 
-static double percent(uint64_t part, uint64_t whole)
-{
-    return whole ? 100 * (double)part / (double)whole : 0;
-}
-
 static void report_import(const emb_import_report *r, const wanted_coverage *c)
 {
     tool_say("%s: %llu rows of %zu numbers read = %llu kept + %llu repeated + %llu not wanted + %llu rejected", r->kind,
@@ -54,18 +49,14 @@ static void report_import(const emb_import_report *r, const wanted_coverage *c)
     if (r->rejected)
         tool_warn("the first rejected: %s", r->first_rejection);
     if (c)
-        tool_say("coverage of %s: %.2f %% of %llu tokens, %.2f %% of %u different words", keep_path,
-                 percent(c->known_tokens, c->tokens), (unsigned long long)c->tokens,
-                 percent(c->known_words, c->words), c->words);
+        wanted_say(c, keep_path);
     if (!tool_common.json)
         return;
     json_t *j = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "kind", r->kind, "dim", (json_int_t)r->dim, "rows",
                           (json_int_t)r->lines, "kept", (json_int_t)r->kept, "repeated", (json_int_t)r->duplicates,
                           "not_wanted", (json_int_t)r->not_wanted, "rejected", (json_int_t)r->rejected);
     if (c)
-        json_object_set_new(j, "coverage", json_pack("{s:I, s:I, s:I, s:I}", "tokens", (json_int_t)c->tokens,
-                            "known_tokens", (json_int_t)c->known_tokens, "words", (json_int_t)c->words, "known_words",
-                            (json_int_t)c->known_words));
+        json_object_set_new(j, "coverage", wanted_json(c));
     json_print(j);
 }
 
@@ -143,6 +134,8 @@ int main(int argc, char **argv)
     char **operand = tool_start(&vectors, argc, argv, &n);
     if ((tool_common.out != NULL) + (nearest != NULL) + info != 1)
         tool_usage("one of -o STORE, --nearest WORD and --info is needed");
+    if (!tool_common.out && (tool_given("keep-words-from") || tool_given("limit") || tool_given("dtype")))
+        tool_usage("--keep-words-from, --limit and --dtype go with -o STORE");
     if (tool_common.out) {
         import(operand[0]);
         return tool_finish();

@@ -44,6 +44,25 @@ wanted_coverage wanted_measure(const wanted_words *w, const emb_store *e)
     return c;
 }
 
+static double percent(uint64_t part, uint64_t whole)
+{
+    return whole ? 100 * (double)part / (double)whole : 0;
+}
+
+void wanted_say(const wanted_coverage *c, const char *path)
+{
+    tool_say("coverage of %s: %.2f %% of %llu tokens, %.2f %% of %u different words", path,
+             percent(c->known_tokens, c->tokens), (unsigned long long)c->tokens, percent(c->known_words, c->words),
+             c->words);
+}
+
+json_t *wanted_json(const wanted_coverage *c)
+{
+    return json_pack("{s:I, s:I, s:I, s:I}", "tokens", (json_int_t)c->tokens, "known_tokens",
+                     (json_int_t)c->known_tokens, "words", (json_int_t)c->words, "known_words",
+                     (json_int_t)c->known_words);
+}
+
 void wanted_free(wanted_words *w)
 {
     tok_vocab_free(w->words);

@@ -3,6 +3,8 @@
 #ifndef WANTED_H
 #define WANTED_H
 
+#include <jansson.h>
+
 #include "embeddings/embeddings.h"
 
 typedef struct wanted_words {
@@ -20,6 +22,8 @@ typedef struct wanted_coverage {
 /* By the common options --columns and --skip-bad. Dies on failure, naming path. */
 wanted_words wanted_read(const char *path);
 wanted_coverage wanted_measure(const wanted_words *w, const emb_store *e);
+void wanted_say(const wanted_coverage *c, const char *path); /* one line of talk */
+json_t *wanted_json(const wanted_coverage *c);              /* or NULL: memory is out */
 void wanted_free(wanted_words *w);
 
 #endif
