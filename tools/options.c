@@ -181,6 +181,20 @@ bool tool_given(const char *option)
     return false;
 }
 
+/* --columns NAME=COLUMN,...: what is misspelt here is wrong usage, whatever the
+ * file holds. */
+static void check_columns(const char *map)
+{
+    static const char *const names = "question|question1|question2|is_duplicate|qid1|qid2";
+    for (; map; map = strchr(map, ',') ? strchr(map, ',') + 1 : NULL) {
+        size_t n = strcspn(map, "=,");
+        char name[32];
+        snprintf(name, sizeof name, "%.*s", n < sizeof name ? (int)n : 0, map);
+        if (map[n] != '=' || !is_choice(names, name))
+            tool_usage("--columns takes NAME=COLUMN,... with NAME one of %s, not \"%s\"", names, map);
+    }
+}
+
 char **tool_start(const tool *t, int argc, char **argv, int *n)
 {
     bool only_operands = false;
@@ -200,6 +214,7 @@ char **tool_start(const tool *t, int argc, char **argv, int *n)
         else
             i += parse_short(argv[i] + 1, next);
     }
+    check_columns(tool_common.columns);
     if (kept < t->min_operands || (t->max_operands >= 0 && kept > t->max_operands))
         tool_usage(kept < t->min_operands ? "a file is missing: %s %s" : "too many operands: %s %s", t->name, t->synopsis);
     *n = kept;

@@ -20,12 +20,17 @@ static _Noreturn void leave(int code)
     exit(code);
 }
 
+/* Sentences quote names out of files: a control character there must not reach
+ * the terminal, where it could move the cursor or worse. */
 static void print_sentence(const char *kind, const char *fmt, va_list ap)
 {
+    char text[sizeof(kn_error) + 256];
+    vsnprintf(text, sizeof text, fmt, ap);
+    for (char *p = text; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 127)
+            *p = '?';
     tool_progress_end();
-    fprintf(stderr, "%s: %s", tool_name, kind);
-    vfprintf(stderr, fmt, ap);
-    fputc('\n', stderr);
+    fprintf(stderr, "%s: %s%s\n", tool_name, kind, text);
 }
 
 void tool_die(const kn_error *err)

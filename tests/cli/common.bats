@@ -135,3 +135,14 @@ teardown() { rm -rf "$tmp"; }
     [ "$status" -eq 1 ]
     [[ $output == *"CUDA cannot be used"*"not found"* ]]
 }
+
+@test "a misspelt --columns is wrong usage; control characters of a file stay out of messages" {
+    for bad in question3=a question1 =a 'question1=a,nonsense' ''; do
+        run siam-stats --columns "$bad" "$tmp/pairs.csv"
+        [ "$status" -eq 2 ]
+    done
+    printf 'a\033[31mb,c\nd,e\n' >"$tmp/evil.csv"
+    run --separate-stderr siam-stats "$tmp/evil.csv"
+    [ "$status" -eq 1 ]
+    [[ $stderr == *'a?[31mb'* ]]
+}
