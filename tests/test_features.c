@@ -59,7 +59,8 @@ static void a_corpus_counts_as_scikit_learn(void **state)
 /* A few thousand raw pairs with repeated questions. */
 static const char *raw_pairs(void)
 {
-    static const char *const word[] = {"The", "cat's", "milk", "isn't", "salty,", "u.s", "zebra", "nosuch", "sea?", "\u00c9"};
+    static const char *const word[] = {"The", "cat's", "milk",   "isn't", "salty,",
+                                       "u.s", "zebra", "nosuch", "sea?",  "\u00c9"};
     const char *path = test_path("raw.csv");
     kn_buf b = {0};
     uint32_t x = 1;
@@ -156,7 +157,8 @@ static void a_features_file(void **state)
     assert_string_equal(ds_st_meta(st, "digest"), f.digest);
     assert_string_equal(ds_st_meta(st, "pairs"), "10");
     const size_t shape[] = {10, 2 * D};
-    const ds_tensor *q1 = ds_st_need(st, "q1", DS_F32, 2, shape, &err), *q2 = ds_st_need(st, "q2", DS_F32, 2, shape, &err);
+    const ds_tensor *q1 = ds_st_need(st, "q1", DS_F32, 2, shape, &err);
+    const ds_tensor *q2 = ds_st_need(st, "q2", DS_F32, 2, shape, &err);
     const ds_tensor *label = ds_st_need(st, "label", DS_F32, 1, shape, &err);
     assert_true(q1 && q2 && label);
     assert_ptr_equal((const char *)q1->data + q1->bytes, q2->data);

@@ -102,7 +102,8 @@ static void a_word_idf_has_not_seen_weighs_most(void **state)
 static void settings_that_cannot_be(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", "+", "mean+", "+mean", "mean+mean", "median", "mean,max", "Mean", "mean +max"};
+    static const char *const bad[] = {"",       "+",        "mean+", "+mean",    "mean+mean",
+                                      "median", "mean,max", "Mean",  "mean +max"};
     set s = set_up(DS_F32, "mean");
     kn_error err;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

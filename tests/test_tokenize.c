@@ -169,7 +169,7 @@ static void same_as_reference(void **state)
 {
     (void)state;
     size_t n, cases = 0;
-    char *all = test_read("tests/ref/tokenize.tsv", &n);
+    char *all = test_read("tests/ref/tokens.tsv", &n);
     for (char *line = all; *line; line = strchr(line, '\n') + 1, cases++) {
         size_t tab = strcspn(line, "\t"), rest = strcspn(line + tab + 1, "\n");
         kn_buf text = from_hex(line, tab), want = from_hex(line + tab + 1, rest);
@@ -224,7 +224,8 @@ static void unchanged_ascii_soup(void **state)
 static void unchanged_random_text(void **state)
 {
     (void)state;
-    static const uint32_t from[][2] = {{0, 0x80}, {0, 0x3000}, {0x300, 0x370}, {0x2000, 0x2300}, {0, 0x110000}, {0x80, 0x880}};
+    static const uint32_t from[][2] = {{0, 0x80},        {0, 0x3000},   {0x300, 0x370},
+                                       {0x2000, 0x2300}, {0, 0x110000}, {0x80, 0x880}};
     kn_rng r = kn_rng_new(2, 0, 0);
     char text[128];
     for (int i = 0; i < 50000; i++) {

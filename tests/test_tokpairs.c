@@ -72,7 +72,8 @@ static void rows_around_the_questions(void **state)
     (void)state;
     expect("id,question1,question2,is_duplicate\r\n7,\"A, \"\"b\"\"?\",C!,1\r\n8,,\"\",0",
            NULL, "7,<a , \" b \" ?>,<c !>,1\r\n|1|6 2\n8,<>,<>,0|0|0 0\n");
-    expect("question2\tx\tquestion1\nOne\t\"q \"\"q\"\"\"\tTwo too\n", NULL, "<two too>\t\"q \"\"q\"\"\"\t<one>\n|-1|2 1\n");
+    expect("question2\tx\tquestion1\nOne\t\"q \"\"q\"\"\"\tTwo too\n", NULL,
+           "<two too>\t\"q \"\"q\"\"\"\t<one>\n|-1|2 1\n");
     expect("a,b\nx,y\n", "question1=b,question2=a", "<y>,<x>\n|-1|1 1\n");
     expect("question1,question2\n", NULL, "");
 }

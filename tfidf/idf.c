@@ -126,11 +126,16 @@ int idf_print(const idf_table *t, kn_buf *out, kn_error *err)
         e[i] = (entry){tok_vocab_word(t->words, (uint32_t)i), t->count[i].df};
     qsort(e, n, sizeof *e, by_df_then_word);
     int rc = kn_buf_addf(out, err, "%s%" PRIu64 "%s%zu\n", head, t->documents, between, n);
+    kn_buf rest = {0}; /* of a line; words with the same df share it */
     for (size_t i = 0; i < n && !rc; i++) {
-        rc = kn_buf_add(out, e[i].word.p, e[i].word.n, err);
-        if (!rc)
-            rc = kn_buf_addf(out, err, "\t%" PRIu64 "\t%.17g\n", e[i].df, idf_value(t->documents, e[i].df));
+        if (i == 0 || e[i].df != e[i - 1].df) {
+            rest.n = 0;
+            rc = kn_buf_addf(&rest, err, "\t%" PRIu64 "\t%.17g\n", e[i].df, idf_value(t->documents, e[i].df));
+        }
+        if (rc || kn_buf_add(out, e[i].word.p, e[i].word.n, err) || kn_buf_add(out, rest.p, rest.n, err))
+            rc = -1;
     }
+    kn_buf_free(&rest);
     kn_free(e);
     return rc;
 }
@@ -191,7 +196,7 @@ static int read_table(idf_table *t, ds_lines *l, kn_error *err)
         whole = newline;
     }
     if (!more && (!whole || idf_words(t) != words))
-        return kn_fail(err, "the table ends in line %" PRIu64 ", with %" PRIu64 " words to come in all: it was cut short",
+        return kn_fail(err, "the table ends in line %" PRIu64 ", not after %" PRIu64 " words: it was cut short",
                        ds_line_number(l), words);
     return more;
 }

@@ -107,7 +107,8 @@ int idf_corpus_embed(const idf_corpus *c, idf_features *out, const idf_recipe *r
                      kn_error *err) KN_MUST_CHECK;
 void idf_corpus_free(idf_corpus *c);
 /* features.st: `q1` `q2` [N,D] F32, `label` [N] F32, `recipe` [bytes] U8 (of
- * idf_recipe_bytes, at a multiple of 64 bytes behind `pad`), metadata `format` = "siam-features", `digest`, `pairs` = N. */
+ * idf_recipe_bytes, at a multiple of 64 bytes behind `pad`), metadata `format` =
+ * "siam-features", `digest`, `pairs` = N. */
 int idf_features_save(const idf_features *f, const idf_recipe *r, const char *path, kn_error *err) KN_MUST_CHECK;
 void idf_features_free(idf_features *f);
 

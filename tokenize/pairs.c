@@ -136,13 +136,14 @@ static int give_pair(run *u, const batch *b, size_t i, const uint32_t **length, 
     size_t n = r->tokens[0] + r->tokens[1];
     if (kn_grow(&u->token, &u->token_cap, n, sizeof *u->token, &u->give_err))
         return -1;
-    tok_pair pair = {.n = {r->tokens[0], r->tokens[1]}, .label = r->label, .token = {u->token, u->token + r->tokens[0]}};
+    tok_pair pair = {.n = {r->tokens[0], r->tokens[1]}, .label = r->label};
     for (int k = 0; k < 3; k++)
         pair.around[k] = piece(b, i, BEFORE + k);
     for (int k = 0; k < 2; k++) {
         const char *end = b->share[i / SHARE].text + r->cut_end[k], *p = *text;
         pair.q[k] = (kn_str){p, (size_t)(end - p)};
         kn_str *token = u->token + (k ? r->tokens[0] : 0);
+        pair.token[k] = token;
         for (size_t j = 0; j < r->tokens[k]; j++, p += *(*length)++ + 1)
             token[j] = (kn_str){p, **length};
         *text = end;

@@ -1,21 +1,22 @@
 """Reference for tests/test_tokenize.c: the rules of profile glove once more, as
 regular expressions over Python's own Unicode tables.
 
-    python3 tests/ref/tokenize.py
+    python3 tests/ref/tokens.py
 
-writes tests/ref/tokenize.tsv: random text in hexadecimal UTF-8, a tab, its tokens
+writes tests/ref/tokens.tsv: random text in hexadecimal UTF-8, a tab, its tokens
 joined by spaces in hexadecimal."""
 import pathlib
 import random
 import re
 import unicodedata
 
-FOLD = {c: "'" for c in map(chr, (0x60, 0xB4, 0x2B9, 0x2BC, 0x2018, 0x2019, 0x201A, 0x201B, 0x2032, 0x2035, 0x2039, 0x203A))}
+FOLD = {c: "'" for c in map(chr, (0x60, 0xB4, 0x2B9, 0x2BC, 0x2018, 0x2019, 0x201A, 0x201B, 0x2032, 0x2035, 0x2039,
+                                  0x203A))}
 FOLD |= {c: '"' for c in map(chr, (0xAB, 0xBB, 0x201C, 0x201D, 0x201E, 0x201F))}
 FOLD |= {c: "-" for c in map(chr, (0x2010, 0x2011, 0x2012, 0x2013, 0x2212))}
 FOLD |= {c: " -- " for c in map(chr, (0x2014, 0x2015, 0x2E3A, 0x2E3B))} | {"\u2044": "/"}
-IGNORED = set(map(chr, [0xAD, 0x34F, 0x61C, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070),
-                        *range(0xFE00, 0xFE10), *range(0x180B, 0x1810)]))
+IGNORED = set(map(chr, [0xAD, 0x34F, 0x61C, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202F),
+                        *range(0x2060, 0x2070), *range(0xFE00, 0xFE10), *range(0x180B, 0x1810)]))
 
 
 def decompose(c):
@@ -68,14 +69,15 @@ def tokens(text):
                 at += 1
             out += [token] + endings
         else:
-            out.append({"dots": "...", "dashes": "--", "quote": '"', "dotted": token.rstrip(".") + "."}.get(what, token))
+            respelt = {"dots": "...", "dashes": "--", "quote": '"', "dotted": token.rstrip(".") + "."}
+            out.append(respelt.get(what, token))
     return out
 
 
 rng = random.Random(20)
 ASCII = list("aabdeglmnorstvx0129 '''--..,,/?$%\"`") + ["n't", "'s", "'re", "u.s.", "1,000", "don't", "dr.", " ", " "]
-BLOCKS = [(0xA0, 0x250), (0x300, 0x370), (0x370, 0x520), (0x5D0, 0x5EB), (0x900, 0xE60), (0x1E00, 0x2000), (0x2000, 0x2065),
-          (0x2070, 0x2200), (0x2460, 0x2500), (0x3040, 0x3100), (0xAC00, 0xAD00), (0xFB00, 0xFB07), (0xFF01, 0xFF5F),
+BLOCKS = [(0xA0, 0x250), (0x300, 0x370), (0x370, 0x520), (0x5D0, 0x5EB), (0x900, 0xE60), (0x1E00, 0x2000),
+          (0x2000, 0x2065), (0x2070, 0x2200), (0x2460, 0x2500), (0x3040, 0x3100), (0xAC00, 0xAD00), (0xFB00, 0xFB07), (0xFF01, 0xFF5F),
           (0x1D400, 0x1D500), (0x1F600, 0x1F650)]
 
 
