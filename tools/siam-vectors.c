@@ -134,6 +134,8 @@ int main(int argc, char **argv)
     char **operand = tool_start(&vectors, argc, argv, &n);
     if ((tool_common.out != NULL) + (nearest != NULL) + info != 1)
         tool_usage("one of -o STORE, --nearest WORD and --info is needed");
+    if (tool_common.out && !strcmp(tool_common.out, "-"))
+        tool_usage("a store is saved as a file: -o must name one");
     if (!tool_common.out && (tool_given("keep-words-from") || tool_given("limit") || tool_given("dtype")))
         tool_usage("--keep-words-from, --limit and --dtype go with -o STORE");
     if (tool_common.out) {

@@ -115,7 +115,7 @@ same() {
 
 @test "wrong usage is exit 2, what is no store is exit 1" {
     for bad in '' '--info --nearest a' '-o x.st --info' '--nearest a -k 0' '-o x.st --limit -1' '-o x.st --limit 1x' '--info --limit 2' \
-        '--nearest a --dtype i8' '-o x.st --dtype f64'; do
+        '--nearest a --dtype i8' '-o x.st --dtype f64' '-o -'; do
         # shellcheck disable=SC2086
         run siam-vectors glove.txt $bad
         [ "$status" -eq 2 ]
