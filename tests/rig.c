@@ -176,14 +176,15 @@ static void add_filling(const char *name, kn_backend *be)
     assert_non_null(be);
     assert_true(filled < RIG_FILLINGS);
     fillings[filled++] = (filling){name, be};
-    print_message("# %s\n", be->describe(be));
+    print_message("# %s: %s\n", name, be->describe(be));
 }
 
-static void add_cpu(const char *name, const kn_simd *simd)
+static void add_cpu(const char *name, const kn_simd *simd, bool own_products)
 {
     kn_backend *be = kn_backend_cpu(two_threads, NULL);
     assert_non_null(be);
     kn_cpu_of(be)->simd = simd;
+    kn_cpu_of(be)->own_products = own_products;
     add_filling(name, be);
 }
 
@@ -194,15 +195,15 @@ extern const kn_simd kn_simd_avx2, kn_simd_avx512, kn_simd_avx2x16;
 
 static void add_cpus(void)
 {
-    add_cpu("cpu base", &kn_simd_base);
+    add_cpu("cpu base", &kn_simd_base, true);
 #ifdef __x86_64__
     kn_level level = kn_this_processor().level;
     if (level >= KN_LEVEL_AVX2) {
-        add_cpu("cpu avx2", &kn_simd_avx2);
-        add_cpu("cpu avx2x16", &kn_simd_avx2x16);
+        add_cpu("cpu avx2", &kn_simd_avx2, false);
+        add_cpu("cpu avx2x16", &kn_simd_avx2x16, true);
     }
     if (level >= KN_LEVEL_AVX512)
-        add_cpu("cpu avx512", &kn_simd_avx512);
+        add_cpu("cpu avx512", &kn_simd_avx512, false);
 #endif
 }
 

@@ -17,6 +17,7 @@ typedef struct kn_cpu {
     kn_backend be; /* first: a kn_backend of ours is a kn_cpu */
     kn_pool *pool;
     const kn_simd *simd;
+    bool own_products; /* never OpenBLAS's: tests of the code for machines without it */
     float *scratch;
     size_t scratch_floats;
     kn_error error; /* the first one since the last sync */

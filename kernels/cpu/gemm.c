@@ -192,6 +192,13 @@ static bool panels_are_faster(const product *p)
     return !p->ta && p->N * p->K <= 3 << 18;
 }
 
+static bool has_blas(product *p)
+{
+    if (!p->cpu->own_products && p->M <= INT_MAX && p->N <= INT_MAX && p->K <= INT_MAX)
+        p->sgemm = kn_blas_sgemm();
+    return p->sgemm;
+}
+
 static void gemm(kn_backend *be, float *c, const float *a, const float *b, int ta, int tb, size_t M, size_t N,
                  size_t K, int acc)
 {
@@ -206,7 +213,7 @@ static void gemm(kn_backend *be, float *c, const float *a, const float *b, int t
                  .ta = ta, .tb = tb, .acc = acc, .M = M, .N = N, .K = K};
     if (cuts_are_faster(&p))
         by_cuts(&p);
-    else if (panels_are_faster(&p) || M > INT_MAX || N > INT_MAX || K > INT_MAX || !(p.sgemm = kn_blas_sgemm()))
+    else if (panels_are_faster(&p) || !has_blas(&p))
         by_panels(&p);
     else
         by_blas(&p);
