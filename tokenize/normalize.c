@@ -207,9 +207,10 @@ int tok_normalize(tok_normalizer *z, kn_str text, kn_error *err)
     if (kn_grow(&z->text, &z->cap, room, 1, err))
         return -1;
     unsigned char any = 0;
+    char *restrict out = z->text; /* not aliased: many bytes at a time */
     for (size_t i = 0; i < text.n; i++) {
         any |= (unsigned char)text.p[i];
-        z->text[i] = (char)fold_ascii((unsigned char)text.p[i]);
+        out[i] = (char)fold_ascii((unsigned char)text.p[i]);
     }
     z->n = text.n;
     if (any & 0x80 && normalize_unicode(z, text, err))

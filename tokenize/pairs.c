@@ -93,6 +93,20 @@ static kn_str piece(const batch *b, size_t i, int which)
 
 /* ---- cutting ---------------------------------------------------------------- */
 
+/* Writes the tokens with a space behind each, runs that stand in their text like
+ * that at once. */
+static void join(char *out, const kn_str *token, size_t n)
+{
+    for (size_t i = 0, next; i < n; i = next) {
+        const char *start = token[i].p, *end = start + token[i].n;
+        for (next = i + 1; next < n && token[next].p == end + 1 && *end == ' '; next++)
+            end = token[next].p + token[next].n;
+        memcpy(out, start, (size_t)(end - start));
+        out += end - start;
+        *out++ = ' ';
+    }
+}
+
 static int cut_question(share *s, tok_tokenizer *t, kn_str question, row *r, int k)
 {
     const kn_str *token;
@@ -104,13 +118,9 @@ static int cut_question(share *s, tok_tokenizer *t, kn_str question, row *r, int
     if (kn_grow(&s->text, &s->cap, s->n + bytes + 1, 1, &s->err) ||
         kn_grow(&s->length, &s->length_cap, s->tokens + n, sizeof *s->length, &s->err))
         return -1;
-    char *out = s->text + s->n;
-    for (size_t i = 0; i < n; i++) {
-        memcpy(out, token[i].p, token[i].n);
-        out += token[i].n;
-        *out++ = ' ';
+    join(s->text + s->n, token, n);
+    for (size_t i = 0; i < n; i++)
         s->length[s->tokens++] = (uint32_t)token[i].n; /* a row has 16 MiB at most */
-    }
     s->n += n ? bytes - 1 : 0; /* no space behind the last */
     r->tokens[k] = n;
     r->cut_end[k] = s->n;
