@@ -227,3 +227,19 @@ void sm_graph_init(const sm_graph *g, float *params, float *stats, uint64_t seed
             sm_kinds[d->op].init(g, d, params, stats, &rng);
     }
 }
+
+void sm_graph_scale(const sm_graph *g, float *params, float scale)
+{
+    bool reached[SM_MAX_NODES] = {false};
+    reached[g->nodes - 1] = true;
+    for (int i = g->nodes - 1; i > 0; i--) {
+        const sm_node *d = &g->node[i];
+        if (!reached[i] || d->op == SM_LINEAR)
+            continue;
+        if (d->op == SM_BATCHNORM)
+            for (size_t c = 0; c < d->width; c++)
+                params[d->param + c] *= scale;
+        for (int k = d->op == SM_BATCHNORM; k < d->inputs; k++) /* batchnorm undoes its input's scale, not its residual's */
+            reached[d->in[k]] = true;
+    }
+}

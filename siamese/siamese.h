@@ -95,6 +95,9 @@ void sm_net_free(sm_net *n); /* NULL is allowed */
  * PyTorch's Linear (uniform +-1/sqrt(IN)) and BatchNorm (gamma 1, beta 0). Every
  * op draws from a stream of its own. */
 void sm_graph_init(const sm_graph *g, float *params, float *stats, uint64_t seed);
+/* Scales what the network puts out: the gammas of all batchnorms from which
+ * a way leads to the output with no further linear or batchnorm on it. */
+void sm_graph_scale(const sm_graph *g, float *params, float scale);
 /* Host copies of the blocks: [params] and [stats] floats. get waits for all
  * work before it. */
 void sm_net_get(sm_net *n, float *params, float *stats);

@@ -158,6 +158,20 @@ static int same_parts(const sm_graph *a, const sm_graph *b)
     return same;
 }
 
+/* Channels that leave a batchnorm have variance 1, so two unrelated rows start
+ * out sqrt(2 width) apart by Euclid, 2 width/sqrt(pi) by L1 (normal channels).
+ * This scale makes it one margin: from far outside it the first epochs would do
+ * nothing but shrink the output, and what they learn meanwhile is lost. */
+static float start_scale(const sm_train_options *o, size_t width)
+{
+    const double pi = 3.14159265358979323846;
+    switch (o->distance) {
+    case KN_EUCLIDEAN: return (float)(o->margin / sqrt(2 * (double)width));
+    case KN_L1: return (float)(o->margin * sqrt(pi) / (2 * (double)width));
+    default: return 1; /* the angle of two rows has no scale */
+    }
+}
+
 /* Weights at the start: a checkpoint's, another model's, or drawn. */
 static int start_state(trainer *t, kn_error *err)
 {
@@ -169,6 +183,7 @@ static int start_state(trainer *t, kn_error *err)
     if (init && !same_parts(init->graph, g))
         return kn_fail(err, "the model to start from has another network");
     sm_graph_init(g, s->params, s->stats, t->o->seed);
+    sm_graph_scale(g, s->params, start_scale(t->o, g->output_width));
     if (init) {
         memcpy(s->params, init->params, s->P * sizeof *s->params);
         memcpy(s->stats, init->stats, s->S * sizeof *s->stats);

@@ -216,7 +216,7 @@ static void gradients_by_finite_differences(void **state)
 
 static const float *reference(const ds_st *st, const char *name, const char *key, size_t *n)
 {
-    char full[64];
+    char full[96];
     snprintf(full, sizeof full, "%s.%s", name, key);
     const ds_tensor *t = ds_st_find(st, full);
     if (!t)
@@ -445,6 +445,30 @@ static void initial_weights(void **state)
     sm_graph_free(g);
 }
 
+/* Scaling scales the output by just that, whatever way the network ends; but
+ * for the biases of inner linears, which residual-post has. */
+static void output_scale(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"seed", "wide", "residual", "residual-post"};
+    enum { PAIRS = 16, D = 9 };
+    float x[2 * PAIRS * D], y[PAIRS], d[2][PAIRS];
+    random_batch(x, y, PAIRS, D, 4);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *text = sm_arch_text(names[i], 0, NULL);
+        bench b = bench_new(backend[1], text, PAIRS, D, x, y);
+        for (int k = 0; k < 2; k++) {
+            run_forward(&b, b.start);
+            b.be->download(b.be, d[k], b.d, sizeof d[k]);
+            sm_graph_scale(b.g, b.start, 0.25f);
+        }
+        for (int k = 0; k < PAIRS; k++)
+            test_near(d[1][k], 0.25 * (double)d[0][k], (i == 3 ? 0.1 : 0.01) * (double)d[0][k]);
+        bench_free(&b);
+        kn_free(text);
+    }
+}
+
 static int open_backends(void **state)
 {
     (void)state;
@@ -472,6 +496,7 @@ int main(void)
         cmocka_unit_test(swapping_the_questions_changes_nothing),
         cmocka_unit_test(inference_sees_one_row),
         cmocka_unit_test(initial_weights),
+        cmocka_unit_test(output_scale),
     };
     return cmocka_run_group_tests(tests, open_backends, close_backends);
 }

@@ -73,7 +73,7 @@ FLAGS
     killed=0
     for signal in KILL INT TERM KILL KILL; do
         printf old >"$t/m.st"
-        siam-train -q $flags -o "$t/m.st" 2>"$t/err" 3>&- &
+        env --default-signal=INT siam-train -q $flags -o "$t/m.st" 2>"$t/err" 3>&- & # a job in the background ignores it
         pid=$!
         until [ -e "$t/m.st.checkpoint" ] || ! kill -0 $pid 2>/dev/null; do sleep 0.01; done
         kill -$signal $pid 2>/dev/null || true
@@ -88,7 +88,8 @@ FLAGS
 }
 
 @test "a gentle stop says how to go on, exit 1" {
-    siam-train --features "$w/features.st" --arch seed --batch 16 --epochs 5000 -o "$t/m.st" 2>"$t/err" 3>&- &
+    env --default-signal=INT siam-train --features "$w/features.st" --arch seed --batch 16 --epochs 5000 -o "$t/m.st" \
+        2>"$t/err" 3>&- &
     pid=$!
     until [ -e "$t/m.st.checkpoint" ]; do sleep 0.01; done
     kill -INT $pid
