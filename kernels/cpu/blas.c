@@ -9,7 +9,8 @@
  *
  * OPENBLAS_NUM_THREADS is 1 while it loads, or it would start a thread for each
  * processor: the threads here are kn_parallel's. Both variables are as before
- * afterwards, so children do not inherit them. */
+ * afterwards, so children do not inherit them. (OPENBLAS_L2_SIZE is left alone:
+ * the blocking of the AVX2 and AVX-512 kernels does not depend on it.) */
 #include "kernels/cpu/cpu.h"
 
 #include <dlfcn.h>
@@ -94,27 +95,39 @@ static bool find(void *lib, const char *name, void *function)
     return symbol;
 }
 
-/* Sets a variable, or removes it when value is NULL. */
-static void put(const char *name, const char *value)
+/* Sets a variable, or removes it when value is NULL; returns what it was, to be
+ * freed. */
+static char *exchange(const char *name, const char *value)
 {
+    const char *now = getenv(name);
+    char *before = now ? strdup(now) : NULL;
     if (value)
         setenv(name, value, 1);
     else
         unsetenv(name);
+    return before;
 }
 
-static bool open_with(blas *b, const char *core)
+static void put_back(const char *name, char *before)
 {
-    const char *threads_now = getenv("OPENBLAS_NUM_THREADS");
-    char *threads = threads_now ? strdup(threads_now) : NULL;
-    put("OPENBLAS_NUM_THREADS", "1");
+    free(exchange(name, before));
+    free(before);
+}
+
+static void *open_for(const char *core)
+{
+    char *threads = exchange("OPENBLAS_NUM_THREADS", "1");
+    char *user_core = core ? exchange("OPENBLAS_CORETYPE", core) : NULL;
+    void *lib = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
     if (core)
-        put("OPENBLAS_CORETYPE", core);
-    *b = (blas){.lib = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL)};
-    put("OPENBLAS_NUM_THREADS", threads);
-    if (core)
-        put("OPENBLAS_CORETYPE", NULL);
-    free(threads);
+        put_back("OPENBLAS_CORETYPE", user_core);
+    put_back("OPENBLAS_NUM_THREADS", threads);
+    return lib;
+}
+
+static bool load(blas *b, const char *core)
+{
+    *b = (blas){.lib = open_for(core)};
     if (!b->lib)
         return false;
     if (find(b->lib, "cblas_sgemm", &b->sgemm) && find(b->lib, "openblas_get_corename", &b->core) &&
@@ -133,36 +146,38 @@ static struct {
     char text[256];
 } the = {.once = PTHREAD_ONCE_INIT};
 
-/* "OpenBLAS 0.3.21" of the configuration line. */
-static int name_length(const char *config)
+/* own: the core it chose by itself; wanted: the one siam asked for, or NULL. */
+static void write_text(const char *own, const char *wanted, const char *user)
 {
-    const char *space = strchr(config, ' ');
-    return space ? (int)(space - config + 1 + (ptrdiff_t)strcspn(space + 1, " ")) : (int)strlen(config);
+    const char *config = the.lib.config(), *core = the.lib.core(); /* "OpenBLAS 0.3.21 NO_LAPACKE ..." */
+    size_t name = strcspn(config, " "), version = config[name] ? 1 + strcspn(config + name + 1, " ") : 0;
+    int length = (int)(name + version);
+    if (user && *user)
+        snprintf(the.text, sizeof the.text, "%.*s, %s kernels (OPENBLAS_CORETYPE is set)", length, config, core);
+    else if (!wanted)
+        snprintf(the.text, sizeof the.text, "%.*s, %s kernels (its own choice)", length, config, core);
+    else if (!strcasecmp(core, wanted))
+        snprintf(the.text, sizeof the.text, "%.*s, %s kernels (chosen by siam: its own choice was %s)", length, config,
+                 core, own);
+    else
+        snprintf(the.text, sizeof the.text, "%.*s, %s kernels (siam asked for %s, which it does not have)", length,
+                 config, core, wanted);
 }
 
 static void load_once(void)
 {
-    if (!open_with(&the.lib, NULL)) {
-        snprintf(the.text, sizeof the.text, "no OpenBLAS (libopenblas.so.0 does not load): siam's own matrix product");
+    snprintf(the.text, sizeof the.text, "no OpenBLAS (libopenblas.so.0 does not load): siam's own matrix product");
+    if (!load(&the.lib, NULL))
         return;
-    }
     char own[64];
     snprintf(own, sizeof own, "%s", the.lib.core());
     const char *user = getenv("OPENBLAS_CORETYPE"), *wanted = kn_blas_core(kn_this_processor(), own, user);
     if (wanted) {
         dlclose(the.lib.lib);
-        if (!open_with(&the.lib, wanted) && !open_with(&the.lib, NULL))
-            return; /* it loaded a moment ago */
+        if (!load(&the.lib, wanted))
+            return;
     }
-    const char *why = user && *user ? " (OPENBLAS_CORETYPE is set)" : !wanted ? " (its own choice)" : NULL;
-    char chosen[160];
-    if (!why && !strcasecmp(the.lib.core(), wanted))
-        snprintf(chosen, sizeof chosen, " (chosen by siam: its own choice was %s)", own);
-    else if (!why)
-        snprintf(chosen, sizeof chosen, " (siam asked for %s, which it does not have)", wanted);
-    const char *config = the.lib.config();
-    snprintf(the.text, sizeof the.text, "%.*s, %s kernels%s", name_length(config), config, the.lib.core(),
-             why ? why : chosen);
+    write_text(own, wanted, user);
 }
 
 kn_sgemm kn_blas_sgemm(void)

@@ -41,8 +41,8 @@ static void assert_fine(kn_backend *be)
 
 /* ---- memory ------------------------------------------------------------------------ */
 
-/* The host's bytes may change as soon as upload returns; all of the ring is used
- * more than once. */
+/* New memory is zero. The host's bytes may change as soon as upload returns; all
+ * of the ring is used more than once. */
 static void test_upload_has_read_its_source(void **state)
 {
     (void)state;
@@ -50,6 +50,9 @@ static void test_upload_has_read_its_source(void **state)
     kn_backend *be = open_gpu();
     char *to = device(be, BYTES), *host = malloc(BYTES), *back = malloc(BYTES);
     assert_true(host && back);
+    be->download(be, back, to, BYTES);
+    for (size_t i = 0; i < BYTES; i++)
+        assert_int_equal(back[i], 0);
     for (size_t i = 0; i < BYTES; i++)
         host[i] = (char)(i * 2654435761u >> 13);
     be->upload(be, to, host, BYTES);
