@@ -65,7 +65,7 @@ static const char *raw_pairs(void)
     kn_buf b = {0};
     uint32_t x = 1;
     assert_int_equal(kn_buf_adds(&b, "question1,question2,is_duplicate\n", NULL), 0);
-    for (int i = 0; i < 6000; i++) {
+    for (int i = 0; i < 12000; i++) {
         assert_int_equal(kn_buf_adds(&b, "\"", NULL), 0);
         for (int k = 0; k < 6; k++) {
             x = x * 1664525u + 1013904223u;

@@ -8,7 +8,8 @@
 
 #include "tokenize/tokenize.h"
 
-enum { SHARE = 128, SHARES = 16, ROWS = SHARE * SHARES, TEXT = 1 << 20 }; /* a batch ends at ROWS or TEXT */
+/* A batch ends at ROWS or TEXT; large, since all threads wait for the last at its end. */
+enum { SHARE = 256, SHARES = 32, ROWS = SHARE * SHARES, TEXT = 1 << 22 };
 enum { READ, GIVE, CUT }; /* tasks; CUT is the first of SHARES */
 
 /* What a row holds, in the order it is kept. */
