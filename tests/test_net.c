@@ -212,6 +212,35 @@ static void gradients_by_finite_differences(void **state)
         }
 }
 
+/* ---- by hand ----------------------------------------------------------------------------- */
+
+/* Two linears and an ELU in double, straight from their formulas. */
+static void forward_by_hand(void **state)
+{
+    (void)state;
+    enum { PAIRS = 3, D = 4, H = 5, OUT = 2 };
+    float x[2 * PAIRS * D], y[PAIRS], z[2 * PAIRS * OUT];
+    random_batch(x, y, PAIRS, D, 3);
+    for (int k = 0; k < 2; k++) {
+        bench b = bench_new(backend[k], "linear 5; elu; linear 2", PAIRS, D, x, y);
+        const float *w1 = b.start, *b1 = w1 + H * D, *w2 = b1 + H, *b2 = w2 + OUT * H;
+        run_forward(&b, b.start);
+        b.be->download(b.be, z, sm_net_output(b.net), sizeof z);
+        for (int r = 0; r < 2 * PAIRS; r++)
+            for (int o = 0; o < OUT; o++) {
+                double want = (double)b2[o];
+                for (int h = 0; h < H; h++) {
+                    double a = (double)b1[h];
+                    for (int i = 0; i < D; i++)
+                        a += (double)w1[h * D + i] * (double)x[r * D + i];
+                    want += (double)w2[o * H + h] * (a > 0 ? a : expm1(a));
+                }
+                test_near(z[r * OUT + o], want, 1e-6);
+            }
+        bench_free(&b);
+    }
+}
+
 /* ---- against PyTorch ----------------------------------------------------------------------- */
 
 static const float *reference(const ds_st *st, const char *name, const char *key, size_t *n)
@@ -492,6 +521,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_by_finite_differences),
+        cmocka_unit_test(forward_by_hand),
         cmocka_unit_test(seed_network_against_pytorch),
         cmocka_unit_test(swapping_the_questions_changes_nothing),
         cmocka_unit_test(inference_sees_one_row),

@@ -284,6 +284,30 @@ static void the_last_batch(void **state)
 
 }
 
+/* Where all pairs are one pair and the weights stand still, only the masks of
+ * dropout can make one step's loss another's. */
+static void dropout_draws_anew_each_step(void **state)
+{
+    (void)state;
+    task t = task_new(32, 0);
+    for (int i = 0; i < 64; i++)
+        t.q[i] = i < 32 ? 1 : 2;
+    for (int p = 0; p < 2; p++) {
+        watch w = {0};
+        sm_train_control c = watched(&w);
+        sm_train_options o = options();
+        o.arch = "linear 16; linear 8";
+        o.dropout = p ? 0.5 : 0;
+        o.hold_out = 0;
+        o.lr = 1e-12;
+        kn_buf m = trained(&t.p, NULL, &o, &c, naive);
+        kn_buf_free(&m);
+        assert_int_equal(w.epoch[0].loss != w.epoch[1].loss, p);
+        assert_int_equal(w.epoch[1].loss != w.epoch[2].loss, p);
+    }
+    task_free(&t);
+}
+
 static void the_best_weights_are_kept(void **state)
 {
     (void)state;
@@ -542,6 +566,7 @@ int main(void)
         cmocka_unit_test(resumes_bit_equal),
         cmocka_unit_test(another_run_cannot_be_resumed),
         cmocka_unit_test(the_last_batch),
+        cmocka_unit_test(dropout_draws_anew_each_step),
         cmocka_unit_test(the_best_weights_are_kept),
         cmocka_unit_test(starts_from_a_model),
         cmocka_unit_test(numbers_that_run_away),
