@@ -290,8 +290,8 @@ static void dropout_draws_anew_each_step(void **state)
 {
     (void)state;
     task t = task_new(32, 0);
-    for (int i = 0; i < 64; i++)
-        t.q[i] = i < 32 ? 1 : 2;
+    for (int i = 0; i < 32; i++)
+        t.q[i] = 1, t.q[32 + i] = 2, t.label[i] = 1;
     for (int p = 0; p < 2; p++) {
         watch w = {0};
         sm_train_control c = watched(&w);
