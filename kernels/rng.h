@@ -21,19 +21,26 @@
 extern "C" {
 #endif
 
+/* Table 2 of the paper: multipliers, and what is added to the key each round. */
+#define KN_PHILOX_M0 0xD2511F53u
+#define KN_PHILOX_M1 0xCD9E8D57u
+#define KN_PHILOX_W0 0x9E3779B9u
+#define KN_PHILOX_W1 0xBB67AE85u
+#define KN_PHILOX_ROUNDS 10
+
 /* out: 4 words for block `block` of stream `stream` under `seed`. */
 KN_HD static inline void kn_philox(uint32_t out[4], uint64_t seed, uint64_t stream, uint64_t block)
 {
     uint32_t c0 = (uint32_t)block, c1 = (uint32_t)(block >> 32);
     uint32_t c2 = (uint32_t)stream, c3 = (uint32_t)(stream >> 32);
     uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
-    for (int round = 0; round < 10; round++) {
-        uint64_t p0 = (uint64_t)0xD2511F53u * c0;
-        uint64_t p1 = (uint64_t)0xCD9E8D57u * c2;
+    for (int round = 0; round < KN_PHILOX_ROUNDS; round++) {
+        uint64_t p0 = (uint64_t)KN_PHILOX_M0 * c0;
+        uint64_t p1 = (uint64_t)KN_PHILOX_M1 * c2;
         uint32_t n0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0, n2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
         c0 = n0, c1 = (uint32_t)p1;
         c2 = n2, c3 = (uint32_t)p0;
-        k0 += 0x9E3779B9u, k1 += 0xBB67AE85u;
+        k0 += KN_PHILOX_W0, k1 += KN_PHILOX_W1;
     }
     out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
 }
