@@ -54,46 +54,21 @@ static const tool train = {"siam-train", "(--pairs CSV --vectors STORE | --featu
     "distance -> probability on pairs that were held out. MODEL holds all that a prediction needs.",
     TOOL_OUT | TOOL_PAIRS | TOOL_THREADS | TOOL_SEED | TOOL_DEVICE | TOOL_JSON, options, 0, 0};
 
-/* The training data, and what it is made of; all of it lives to the end. */
-static struct {
-    sm_pairs pairs, dev;
-    idf_features features, dev_features;
-    kn_buf recipe_bytes;
-    idf_recipe *recipe; /* NULL: features without one */
-} data;
-
-static void read_pairs(void)
+/* A features file is a training set too, with everything but the text. */
+static void read_features(text_training *t)
 {
     kn_error err;
-    emb_store *store = emb_open(vectors_path, &err);
-    idf_table *idf = store ? idf_new(&err) : NULL;
-    if (!idf)
-        tool_die_at(vectors_path, &err);
-    idf_corpus *c = text_read(pairs_path, profile, idf);
-    data.recipe = idf_recipe_new(profile, store, idf, pools, &err);
-    if (!data.recipe || idf_recipe_bytes(data.recipe, &data.recipe_bytes, &err))
-        tool_die(&err);
-    text_embed(&data.features, c, data.recipe, pairs_path);
-    data.pairs = text_pairs(&data.features);
-    data.pairs.recipe = data.recipe_bytes.p;
-    data.pairs.recipe_bytes = data.recipe_bytes.n;
-}
-
-static void read_features(void)
-{
-    kn_error err;
-    if (sm_pairs_open(&data.pairs, features_path, &err))
-        tool_die_at(features_path, &err);
-    if (data.pairs.recipe && !(data.recipe = idf_recipe_open(data.pairs.recipe, data.pairs.recipe_bytes, &err)))
+    if (sm_pairs_open(&t->pairs, features_path, &err) ||
+        (t->pairs.recipe && !(t->recipe = idf_recipe_open(t->pairs.recipe, t->pairs.recipe_bytes, &err))))
         tool_die_at(features_path, &err);
 }
 
-static void read_dev(void)
+static sm_pairs read_dev(idf_features *f, const idf_recipe *r)
 {
-    if (!data.recipe)
+    if (!r)
         tool_dief("%s: these features carry no recipe, so --dev cannot be turned into vectors", features_path);
-    text_embed(&data.dev_features, text_read(dev_path, idf_recipe_profile(data.recipe), NULL), data.recipe, dev_path);
-    data.dev = text_pairs(&data.dev_features);
+    text_embed(f, text_read(dev_path, idf_recipe_profile(r), NULL), r, dev_path);
+    return text_pairs(f);
 }
 
 static int place(const char *const *words, const char *word)
@@ -132,6 +107,9 @@ int main(int argc, char **argv)
 {
     kn_error err;
     kn_buf checkpoint = {0};
+    text_training t = {0};
+    idf_features dev_features = {0};
+    sm_pairs dev = {0};
     sm_model *init = NULL;
     read_options(argc, argv);
     const char *model_path = tool_common.out;
@@ -141,23 +119,28 @@ int main(int argc, char **argv)
     if (init && !tool_given("arch"))
         o.arch = init->graph->text;
     if (features_path)
-        read_features();
+        read_features(&t);
     else
-        read_pairs();
+        text_fit(&t, pairs_path, vectors_path, profile, pools);
     if (dev_path)
-        read_dev();
+        dev = read_dev(&dev_features, t.recipe);
     sm_train_control c = runlog_open(log_path, resume);
-    if (kn_buf_addf(&checkpoint, &err, "%s.checkpoint", model_path) || kn_buf_add(&checkpoint, "", 1, &err))
+    if (kn_buf_addf(&checkpoint, &err, "%s.checkpoint%c", model_path, '\0'))
         tool_die(&err);
     c.checkpoint = checkpoint.p;
     c.resume = resume;
     c.init = init;
-    sm_model *m = sm_train(&data.pairs, dev_path ? &data.dev : NULL, &o, &c, tool_backend(), &err);
+    sm_model *m = sm_train(&t.pairs, dev_path ? &dev : NULL, &o, &c, tool_backend(), &err);
     if (!m || sm_model_save(m, model_path, &err))
         tool_die_at(model_path, &err);
     if (unlink(checkpoint.p) && errno != ENOENT)
         tool_warn("%s: cannot be removed", checkpoint.p);
     runlog_close();
     sm_model_free(m);
+    sm_model_free(init);
+    sm_pairs_close(&t.pairs);
+    text_training_free(&t);
+    idf_features_free(&dev_features);
+    kn_buf_free(&checkpoint);
     return tool_finish();
 }

@@ -45,3 +45,31 @@ sm_pairs text_pairs(const idf_features *f)
     return (sm_pairs){.pairs = f->pairs, .rows = f->questions, .dim = f->dim, .x = f->x, .q1 = f->q1, .q2 = f->q2,
                       .label = f->label, .digest = f->digest};
 }
+
+void text_fit(text_training *t, const char *path, const char *vectors, const char *profile, const char *pools)
+{
+    kn_error err;
+    t->store = emb_open(vectors, &err);
+    if (!t->store)
+        tool_die_at(vectors, &err);
+    t->idf = idf_new(&err);
+    if (!t->idf)
+        tool_die(&err);
+    idf_corpus *c = text_read(path, profile, t->idf);
+    t->recipe = idf_recipe_new(profile, t->store, t->idf, pools, &err);
+    if (!t->recipe || idf_recipe_bytes(t->recipe, &t->bytes, &err))
+        tool_die(&err);
+    text_embed(&t->features, c, t->recipe, path);
+    t->pairs = text_pairs(&t->features);
+    t->pairs.recipe = t->bytes.p;
+    t->pairs.recipe_bytes = t->bytes.n;
+}
+
+void text_training_free(text_training *t)
+{
+    idf_features_free(&t->features);
+    idf_recipe_free(t->recipe);
+    idf_free(t->idf);
+    emb_close(t->store);
+    kn_buf_free(&t->bytes);
+}

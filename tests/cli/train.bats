@@ -67,7 +67,7 @@ FLAGS
 }
 
 @test "killed at any time and resumed, it ends in the same bytes" {
-    flags="--features $w/features.st --arch seed --batch 16 --epochs 40 --dropout 0.1 --schedule cosine"
+    flags="--features $w/features.st --arch seed --batch 32 --epochs 12 --dropout 0.1"
     siam-train -q $flags -o "$t/whole.st"
     [ ! -e "$t/whole.st.checkpoint" ]
     killed=0
