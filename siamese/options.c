@@ -24,8 +24,8 @@ sm_train_options sm_train_defaults(void)
         .schedule = SM_COSINE,
         .schedule_factor = 0.1,
         .schedule_epochs = 5,
-        .batch = 512,
-        .epochs = 10,
+        .batch = 128,
+        .epochs = 12,
         .hold_out = 0.05,
         .seed = 1,
     };

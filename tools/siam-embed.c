@@ -5,7 +5,7 @@
 #include "tools/text.h"
 #include "tools/tool.h"
 
-static const char *vectors_path, *idf_path, *pools = "idf-mean", *profile = "glove";
+static const char *vectors_path, *idf_path, *pools = "idf-mean+mean+max", *profile = "glove";
 
 static const tool_option options[] = {
     {"vectors", 0, OPT_TEXT, &vectors_path, "STORE", 0, 0, "word vectors, made by siam-vectors"},

@@ -10,7 +10,7 @@
 #include "tools/tool.h"
 
 static const char *pairs_path, *vectors_path, *features_path, *dev_path, *init_path, *log_path;
-static const char *pools = "idf-mean", *profile = "glove";
+static const char *pools = "idf-mean+mean+max", *profile = "glove";
 static const char *distance = "euclidean", *loss = "contrastive", *optimizer = "adam", *schedule;
 static int64_t schedule_epochs, batch, epochs, patience;
 static bool resume;
