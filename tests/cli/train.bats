@@ -106,7 +106,7 @@ FLAGS
     run --separate-stderr siam-train --pairs "$w/train.csv" --vectors "$w/vectors.st" -o "$t/m.st" $small --json --log "$t/log"
     [ "$status" -eq 0 ]
     [[ $stderr == *"tokens known"* ]]
-    [[ $stderr == *"570 pairs to train on, 30 to judge by; network 8 -> 384"* ]]
+    [[ $stderr == *"570 pairs to train on, 30 to judge by; network 24 -> 384"* ]]
     [ "$(grep -c 'epoch [123]/3: loss .*AUC' <<<"$stderr")" -eq 3 ]
     perl -MJSON::PP -e '
         my $r = decode_json($ARGV[0]);
