@@ -55,7 +55,7 @@ rows() {
     [[ $output == *"vectors "*"[21,8]"* ]]
     run siam-inspect features.st
     [[ $output == *"format = siam-features"* ]]
-    [[ $output == *"q1 "*"[30,8]"* ]]
+    [[ $output == *"q1 "*"[30,24]"* ]]
     [[ $output == *"recipe "*"holds a file:"*"  format = siam-recipe"*"  vectors "* ]]
     run siam-inspect --json features.st
     [[ $output == *'"pairs":"30"'*'{"name":"recipe","dtype":"U8","shape":['*'],"bytes":'*',"holds":{"format":"safetensors","metadata":{"format":"siam-recipe"'* ]]
