@@ -124,7 +124,7 @@ install: all ## DESTDIR= PREFIX=: programs, libraries, headers, siam.pc
 	if [ -f $(B)/siam-cuda.so ]; then install -D -m 755 $(B)/siam-cuda.so $(DESTDIR)$(PREFIX)/lib/siam/siam-cuda.so; fi
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile tests/tests.mk kernels/cuda/cuda.mk 2>/dev/null | expand -t 24
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile tests/tests.mk kernels/cuda/cuda.mk tests/cuda-on-cpu/cuda-on-cpu.mk 2>/dev/null | expand -t 24
 
 info: all ## what was found, and how to switch it off
 	@sh tools/info "$(CC)" "$(B)" "$(NVCC)"

@@ -2,7 +2,6 @@
 # make install: what a packager and a C program find afterwards.
 bats_require_minimum_version 1.5.0
 
-
 setup() {
     tmp=$(mktemp -d)
     build=${SIAM_BUILD:-build}
