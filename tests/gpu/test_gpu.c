@@ -39,6 +39,28 @@ static void assert_fine(kn_backend *be)
         fail_msg("%s", err.text);
 }
 
+/* auto is the GPU when there is one, else the cpu; SIAM_CUDA_MEMORY=0 takes the
+ * stand-in's device away. */
+static void test_auto(void **state)
+{
+    (void)state;
+    kn_backend *be = kn_backend_open("auto", NULL, &err);
+    assert_non_null(be);
+    assert_string_equal(be->name, "cuda");
+    bool stand_in = on_stand_in(be);
+    kn_backend_close(be);
+    if (!stand_in)
+        return;
+    setenv("SIAM_CUDA_MEMORY", "0", 1);
+    assert_null(kn_backend_cuda(&err));
+    assert_non_null(strstr(err.text, "no CUDA-capable device"));
+    be = kn_backend_open("auto", NULL, &err);
+    unsetenv("SIAM_CUDA_MEMORY");
+    assert_non_null(be);
+    assert_string_equal(be->name, "cpu");
+    kn_backend_close(be);
+}
+
 /* ---- memory ------------------------------------------------------------------------ */
 
 /* New memory is zero. The host's bytes may change as soon as upload returns; all
@@ -322,6 +344,7 @@ static void test_same_bits_twice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_auto),
         cmocka_unit_test(test_upload_has_read_its_source),
         cmocka_unit_test(test_memory_out),
         cmocka_unit_test(test_first_op_of_all),
