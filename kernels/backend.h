@@ -118,24 +118,28 @@ struct kn_backend {
 
     /* ---- batch normalisation (Ioffe, Szegedy 2015, alg. 1 and 2) ---------- */
     /* y = act(gamma * (x - mean) * rstd + beta + res), over the N rows of each
-     * channel; rstd = 1/sqrt(var + KN_EPS_BN), var the biased variance. res
-     * (nullable) is a residual [N,C]. Stores mean[C], rstd[C] for backward;
+     * channel; rows of y are ldy floats apart, so that several results can be
+     * written side by side (a concat that costs no copy). rstd = 1/sqrt(var +
+     * KN_EPS_BN), var the biased variance. res (nullable) is a residual [N,C].
+     * Stores mean[C], rstd[C] for backward;
      * running_mean = (1-momentum) running_mean + momentum mean, running_var
      * likewise with the unbiased variance (biased when N is 1). Sums are taken
      * so that a large mean does not cancel (two-pass or shifted). */
-    void (*bn_forward)(kn_backend *be, float *y, float *mean, float *rstd, float *running_mean, float *running_var,
-                       const float *x, const float *gamma, const float *beta, const float *res, float momentum,
-                       kn_act act, size_t N, size_t C);
+    void (*bn_forward)(kn_backend *be, float *y, size_t ldy, float *mean, float *rstd, float *running_mean,
+                       float *running_var, const float *x, const float *gamma, const float *beta, const float *res,
+                       float momentum, kn_act act, size_t N, size_t C);
     /* y = act(gamma * (x - running_mean)/sqrt(running_var + eps) + beta + res).
      * Rows do not see each other: a lone row gets the same bits as in a batch. */
-    void (*bn_infer)(kn_backend *be, float *y, const float *running_mean, const float *running_var, const float *x,
-                     const float *gamma, const float *beta, const float *res, kn_act act, size_t N, size_t C);
+    void (*bn_infer)(kn_backend *be, float *y, size_t ldy, const float *running_mean, const float *running_var,
+                     const float *x, const float *gamma, const float *beta, const float *res, kn_act act, size_t N,
+                     size_t C);
     /* g = dy * act'(y); dbeta = sum g; dgamma = sum g xhat; dx (+)= gamma rstd
-     * (g - dbeta/N - xhat dgamma/N); dres (+)= g, dres nullable. dx, dres and
-     * dy are three buffers, or dres may be dy when acc_res is 0. */
+     * (g - dbeta/N - xhat dgamma/N); dres (+)= g, dres nullable. Rows of dy and
+     * y are ldy floats apart. dx, dres and dy are three buffers, or dres may be
+     * dy when acc_res is 0 and ldy is C. */
     void (*bn_backward)(kn_backend *be, float *dx, float *dres, float *dgamma, float *dbeta, const float *dy,
-                        const float *x, const float *y, const float *mean, const float *rstd, const float *gamma,
-                        kn_act act, size_t N, size_t C, int acc, int acc_res);
+                        const float *x, const float *y, size_t ldy, const float *mean, const float *rstd,
+                        const float *gamma, kn_act act, size_t N, size_t C, int acc, int acc_res);
 
     /* ---- twins ------------------------------------------------------------ */
     /* d[B] between rows i and B+i of z[2B,D]. Euclidean sqrt(sum (a-b)^2 + eps),

@@ -1,6 +1,8 @@
-/* batchnorm [+ add] [+ activation] -> one node: the op contract has these three
- * in one pass over memory, forward and backward. */
+/* [concat +] batchnorm [+ activation], or batchnorm [+ add] [+ activation] -> one
+ * node: the op contract has these in one pass over memory, forward and backward. */
 #include "siamese/op.h"
+
+#include <string.h>
 
 /* The one node that reads node i, once, or -1. */
 static int only_reader(const sm_graph *g, int i)
@@ -29,14 +31,27 @@ static int residual_of(const sm_graph *g, const sm_node *d, int i, int a)
     return other == d->in[0] ? -1 : other;
 }
 
+/* Channels are normalised one by one, so d can read what the concat above it
+ * reads, and write side by side: the copies, and the concat, are gone. */
+static void take_concat(sm_graph *g, sm_node *d, int i)
+{
+    sm_node *above = &g->node[d->in[0]];
+    if (above->op != SM_CONCAT || only_reader(g, d->in[0]) != i)
+        return;
+    memcpy(d->in, above->in, sizeof d->in);
+    d->inputs = d->blocks = above->inputs;
+    above->inputs = 0;
+}
+
 /* Moves the batchnorm at node i to the last op that it can take in, where all
  * that it reads is known. What it took in reads nothing from then on, which
  * marks it as gone: every op that is left has an input. */
 static void fuse_at(sm_graph *g, int i)
 {
     sm_node d = g->node[i];
+    take_concat(g, &d, i);
     int last = i, reader = only_reader(g, i);
-    int residual = reader < 0 ? -1 : residual_of(g, &d, i, reader);
+    int residual = reader < 0 || d.blocks > 1 ? -1 : residual_of(g, &d, i, reader);
     if (residual >= 0) {
         d.in[d.inputs++] = residual;
         g->node[last].inputs = 0;
@@ -57,7 +72,7 @@ void sm_graph_fuse(sm_graph *g)
     int place[SM_MAX_NODES], kept = 0;
     for (int i = 0; i < g->nodes; i++) { /* one that was fused is met again at its new place */
         const sm_node *d = &g->node[i];
-        if (d->op == SM_BATCHNORM && d->inputs == 1 && d->act == KN_ACT_NONE)
+        if (d->op == SM_BATCHNORM && d->inputs == 1 && d->act == KN_ACT_NONE && d->blocks == 1)
             fuse_at(g, i);
     }
     for (int i = 0; i < g->nodes; i++) {

@@ -239,7 +239,7 @@ void sm_graph_scale(const sm_graph *g, float *params, float scale)
         if (d->op == SM_BATCHNORM)
             for (size_t c = 0; c < d->width; c++)
                 params[d->param + c] *= scale;
-        for (int k = d->op == SM_BATCHNORM; k < d->inputs; k++) /* batchnorm undoes its input's scale, not its residual's */
+        for (int k = d->blocks; k < d->inputs; k++) /* batchnorm undoes its blocks' scale, not its residual's */
             reached[d->in[k]] = true;
     }
 }

@@ -89,13 +89,14 @@ static void linear_backward(sm_net *n, int i, const sm_pass *p)
         n->be->gemm(n->be, x->dy, dy, w, 0, 0, p->rows, in, out, acc_of(x));
 }
 
-/* ---- batchnorm, once fused with a residual and an activation -------------------------- */
+/* ---- batchnorm, once fused with a concat, or with a residual; and an activation -------- */
 
 /* Share of the newest batch in the running statistics; PyTorch's default. */
 #define BN_MOMENTUM 0.1f
 
 static int batchnorm_define(sm_graph *g, sm_node *d, const kn_str *arg, int args, kn_error *err)
 {
+    d->blocks = 1;
     if (define_same(g, d, arg, args, err) || sm_graph_part(g, d, "weight", false, 1, &d->width, err) ||
         sm_graph_part(g, d, "bias", false, 1, &d->width, err) ||
         sm_graph_part(g, d, "running_mean", true, 1, &d->width, err))
@@ -114,32 +115,47 @@ static void batchnorm_init(const sm_graph *g, const sm_node *d, float *params, f
     }
 }
 
+/* Only one that normalises a single block has it. */
+static sm_cell *residual_of(sm_net *n, int i)
+{
+    const sm_node *d = node_of(n, i);
+    return d->inputs > d->blocks ? input_of(n, i, d->blocks) : NULL;
+}
+
 static void batchnorm_forward(sm_net *n, int i, const sm_pass *p)
 {
     const sm_node *d = node_of(n, i);
     const sm_cell *out = &n->cell[i];
-    size_t C = d->width;
-    const float *x = input_of(n, i, 0)->y, *res = d->inputs == 2 ? input_of(n, i, 1)->y : NULL;
-    const float *gamma = n->params + d->param, *beta = gamma + C;
-    float *mean = n->stats + d->stat, *var = mean + C;
-    if (p->infer)
-        n->be->bn_infer(n->be, out->y, mean, var, x, gamma, beta, res, d->act, p->rows, C);
-    else
-        n->be->bn_forward(n->be, out->y, out->saved, out->saved + C, mean, var, x, gamma, beta, res, BN_MOMENTUM,
-                          d->act, p->rows, C);
+    size_t C = d->width, width;
+    const sm_cell *added = residual_of(n, i);
+    const float *gamma = n->params + d->param, *beta = gamma + C, *res = added ? added->y : NULL;
+    float *mean = n->stats + d->stat, *var = mean + C, *y = out->y, *saved = out->saved;
+    for (size_t c = 0, k = 0; c < C; c += width, k++) { /* the k-th block, from channel c on */
+        const float *x = input_of(n, i, (int)k)->y;
+        width = node_of(n, d->in[k])->width;
+        if (p->infer)
+            n->be->bn_infer(n->be, y + c, C, mean + c, var + c, x, gamma + c, beta + c, res, d->act, p->rows, width);
+        else
+            n->be->bn_forward(n->be, y + c, C, saved + c, saved + C + c, mean + c, var + c, x, gamma + c, beta + c, res,
+                              BN_MOMENTUM, d->act, p->rows, width);
+    }
 }
 
 static void batchnorm_backward(sm_net *n, int i, const sm_pass *p)
 {
     const sm_node *d = node_of(n, i);
     const sm_cell *out = &n->cell[i];
-    sm_cell *x = input_of(n, i, 0), *res = d->inputs == 2 ? input_of(n, i, 1) : NULL;
-    size_t C = d->width;
-    const float *gamma = n->params + d->param;
+    sm_cell *res = residual_of(n, i);
+    size_t C = d->width, width;
+    const float *gamma = n->params + d->param, *mean = out->saved, *rstd = mean + C;
     float *dgamma = n->grads + d->param, *dbeta = dgamma + C;
     int acc_res = res ? acc_of(res) : 0;
-    n->be->bn_backward(n->be, x->dy, res ? res->dy : NULL, dgamma, dbeta, out->dy, x->y, out->y, out->saved,
-                       out->saved + C, gamma, d->act, p->rows, C, acc_of(x), acc_res);
+    for (size_t c = 0, k = 0; c < C; c += width, k++) {
+        sm_cell *x = input_of(n, i, (int)k);
+        width = node_of(n, d->in[k])->width;
+        n->be->bn_backward(n->be, x->dy, res ? res->dy : NULL, dgamma + c, dbeta + c, out->dy + c, x->y, out->y + c, C,
+                           mean + c, rstd + c, gamma + c, d->act, p->rows, width, acc_of(x), acc_res);
+    }
 }
 
 /* ---- relu, elu -------------------------------------------------------------------------- */

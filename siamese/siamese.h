@@ -37,8 +37,9 @@ enum { SM_MAX_NODES = 1024, SM_MAX_INPUTS = 8, SM_MAX_WIDTH = 1 << 16 };
 
 typedef struct sm_node {
     sm_op op;
-    int in[SM_MAX_INPUTS], inputs; /* nodes read, all before this one. A batchnorm's second input, which it
-                                    * has only once fused, is a residual added before act */
+    int in[SM_MAX_INPUTS], inputs; /* nodes read, all before this one */
+    int blocks;                    /* of these, a batchnorm normalises the first `blocks` side by side: one, or those
+                                    * of a fused concat. One more input is a fused residual, added before act */
     size_t width;                  /* channels of the result */
     kn_act act;                    /* of SM_RELU and SM_ELU, and of a batchnorm once fused */
     bool bias;                     /* SM_LINEAR */

@@ -51,13 +51,13 @@ static void backward_act(kn_backend *be, float *const dx[PARTS], const float *dy
 
 static void forward_bn(kn_backend *be, float *out, float *const x[PARTS], int v)
 {
-    be->bn_forward(be, out, saved, saved + C, scrap, scrap + C, x[0], x[1], x[2], x[3], 0.1f, (kn_act)v, N, C);
+    be->bn_forward(be, out, C, saved, saved + C, scrap, scrap + C, x[0], x[1], x[2], x[3], 0.1f, (kn_act)v, N, C);
 }
 
 static void backward_bn(kn_backend *be, float *const dx[PARTS], const float *dy, const float *out,
                         float *const x[PARTS], int v)
 {
-    be->bn_backward(be, dx[0], dx[3], dx[1], dx[2], dy, x[0], out, saved, saved + C, x[1], (kn_act)v, N, C, 0, 0);
+    be->bn_backward(be, dx[0], dx[3], dx[1], dx[2], dy, x[0], out, C, saved, saved + C, x[1], (kn_act)v, N, C, 0, 0);
 }
 
 static void forward_dropout(kn_backend *be, float *out, float *const x[PARTS], int v)

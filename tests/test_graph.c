@@ -27,19 +27,18 @@ static void seed_network_is_the_design(void **state)
     (void)state;
     char *text = sm_arch_text("seed", 0, NULL);
     sm_graph *g = parse(text, 100);
-    /* input, 3 x (linear, batchnorm + relu), concat, batchnorm: the adds and relus are fused */
-    assert_int_equal(g->nodes, 9);
+    /* input, 3 x (linear, batchnorm + relu), batchnorm: adds, relus and the concat are fused */
+    assert_int_equal(g->nodes, 8);
     assert_int_equal(g->input_width, 100);
     assert_int_equal(g->output_width, 3 * 128);
     assert_int_equal(g->params, 128 * 100 + 2 * 128 * 128 + 3 * 2 * 128 + 2 * 384);
     assert_int_equal(g->stats, 3 * 2 * 128 + 2 * 384);
-    const sm_node *bn1 = &g->node[2], *bn2 = &g->node[4], *bn3 = &g->node[6], *joined = &g->node[7];
+    const sm_node *bn1 = &g->node[2], *bn2 = &g->node[4], *bn3 = &g->node[6], *last = &g->node[7];
     assert_true(bn1->op == SM_BATCHNORM && bn1->inputs == 1 && bn1->act == KN_ACT_RELU);
     assert_true(bn2->op == SM_BATCHNORM && bn2->inputs == 2 && bn2->in[1] == 2 && bn2->act == KN_ACT_RELU);
     assert_true(bn3->op == SM_BATCHNORM && bn3->inputs == 2 && bn3->in[1] == 4 && bn3->act == KN_ACT_RELU);
-    assert_true(joined->op == SM_CONCAT && joined->inputs == 3);
-    assert_true(joined->in[0] == 6 && joined->in[1] == 4 && joined->in[2] == 2); /* r3 r2 r1 */
-    assert_true(g->node[8].op == SM_BATCHNORM && g->node[8].act == KN_ACT_NONE);
+    assert_true(last->op == SM_BATCHNORM && last->act == KN_ACT_NONE && last->inputs == 3 && last->blocks == 3);
+    assert_true(last->in[0] == 6 && last->in[1] == 4 && last->in[2] == 2); /* r3 r2 r1 */
     assert_true(g->node[1].op == SM_LINEAR && !g->node[1].bias);
     sm_graph_free(g);
     kn_free(text);
@@ -94,6 +93,11 @@ static void fusion_keeps_what_is_read_elsewhere(void **state)
         {"a: linear 4; batchnorm; b: relu; concat a; linear 4; add b", 6}, /* the add follows a linear */
         {"a: linear 4; b: batchnorm; concat a; linear 4; add b; relu", 5}, /* read only later: moved there */
         {"a: linear 4; b: batchnorm; concat a; linear 4; batchnorm; add b; relu", 6}, /* two could take it: one does */
+        {"a: linear 4; b: linear 4; concat a b; batchnorm; relu", 4},
+        {"a: linear 4; b: linear 4; concat a a b; batchnorm; relu", 4},
+        {"a: linear 4; b: linear 4; concat a b; batchnorm; c: relu; linear 8; add c", 6},
+        {"a: linear 4; b: linear 4; c: concat a b; batchnorm; add c", 6}, /* the concat is read twice */
+        {"a: linear 4; r: linear 8; concat a a; batchnorm; add r; relu", 6}, /* blocks take no residual */
         {"linear 4; batchnorm; batchnorm; relu", 4},
         {"linear 4; batchnorm; relu; relu", 4},
     };

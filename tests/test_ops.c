@@ -94,40 +94,47 @@ static void dropout(rig *r, const size_t s[3], int v)
                    v & 1);
 }
 
-/* v: act, residual */
+/* Rows of C among others: from 0, or the gaps between them must stay as they were. */
+static float *rows_with_gaps(rig *r, size_t N, size_t C, size_t ld)
+{
+    return ld == C ? rig_out(r, N * C) : rig_inout(r, N * ld, -1, 1);
+}
+
+/* v: act, residual, whether the rows of y have gaps */
 static void bn_forward(rig *r, const size_t s[3], int v)
 {
-    size_t N = s[0], C = s[1];
+    size_t N = s[0], C = s[1], ldy = C + (size_t)(v / 6) * 3;
     r->tol = 2e-5;
-    float *y = rig_out(r, N * C), *mean = rig_acc(r, C, N == 0), *rstd = rig_acc(r, C, N == 0);
+    float *y = rows_with_gaps(r, N, C, ldy), *mean = rig_acc(r, C, N == 0), *rstd = rig_acc(r, C, N == 0);
     float *running_mean = rig_inout(r, C, -1, 1), *running_var = rig_inout(r, C, 0, 1);
     float *x = rig_in(r, N * C, 2, 4), *gamma = rig_in(r, C, -1, 1), *beta = rig_in(r, C, -1, 1);
-    float *res = v / 3 ? rig_in(r, N * C, -1, 1) : NULL;
-    r->be->bn_forward(r->be, y, mean, rstd, running_mean, running_var, x, gamma, beta, res, 0.1f, (kn_act)(v % 3), N,
-                      C);
+    float *res = v / 3 % 2 ? rig_in(r, N * C, -1, 1) : NULL;
+    r->be->bn_forward(r->be, y, ldy, mean, rstd, running_mean, running_var, x, gamma, beta, res, 0.1f, (kn_act)(v % 3),
+                      N, C);
 }
 
 static void bn_infer(rig *r, const size_t s[3], int v)
 {
-    size_t N = s[0], C = s[1];
-    float *y = rig_out(r, N * C), *mean = rig_in(r, C, -1, 1), *var = rig_in(r, C, 0.1f, 1);
+    size_t N = s[0], C = s[1], ldy = C + (size_t)(v / 6) * 3;
+    float *y = rows_with_gaps(r, N, C, ldy), *mean = rig_in(r, C, -1, 1), *var = rig_in(r, C, 0.1f, 1);
     float *x = rig_in(r, N * C, -2, 2), *gamma = rig_in(r, C, -1, 1), *beta = rig_in(r, C, -1, 1);
-    float *res = v / 3 ? rig_in(r, N * C, -1, 1) : NULL;
-    r->be->bn_infer(r->be, y, mean, var, x, gamma, beta, res, (kn_act)(v % 3), N, C);
+    float *res = v / 3 % 2 ? rig_in(r, N * C, -1, 1) : NULL;
+    r->be->bn_infer(r->be, y, ldy, mean, var, x, gamma, beta, res, (kn_act)(v % 3), N, C);
 }
 
-/* v: act; then no dres, dres, dres added to, dres is dy; each with acc 0 and 1 */
+/* v: act; then no dres, dres, dres added to, dres is dy, gaps in dy and y; each
+ * with acc 0 and 1 */
 static void bn_backward(rig *r, const size_t s[3], int v)
 {
-    size_t N = s[0], C = s[1];
-    int kind = v / 3 % 4, acc = v / 12;
+    int kind = v / 3 % 5, acc = v / 15;
+    size_t N = s[0], C = s[1], ldy = C + (kind == 4 ? 3 : 0);
     r->tol = 2e-5;
     float *dx = rig_acc(r, N * C, acc), *dgamma = rig_out(r, C), *dbeta = rig_out(r, C);
-    float *dy = kind == 3 ? rig_inout(r, N * C, -1, 1) : rig_in(r, N * C, -1, 1);
+    float *dy = kind == 3 ? rig_inout(r, N * C, -1, 1) : rig_in(r, N * ldy, -1, 1);
     float *dres = kind == 0 ? NULL : kind == 3 ? dy : rig_acc(r, N * C, kind == 2);
-    float *x = rig_in(r, N * C, 2, 4), *y = rig_in(r, N * C, -1, 1), *mean = rig_in(r, C, 2.5f, 3.5f);
+    float *x = rig_in(r, N * C, 2, 4), *y = rig_in(r, N * ldy, -1, 1), *mean = rig_in(r, C, 2.5f, 3.5f);
     float *rstd = rig_in(r, C, 0.5f, 2), *gamma = rig_in(r, C, -1, 1);
-    r->be->bn_backward(r->be, dx, dres, dgamma, dbeta, dy, x, y, mean, rstd, gamma, (kn_act)(v % 3), N, C, acc,
+    r->be->bn_backward(r->be, dx, dres, dgamma, dbeta, dy, x, y, ldy, mean, rstd, gamma, (kn_act)(v % 3), N, C, acc,
                        kind == 2);
 }
 
@@ -216,7 +223,8 @@ static const struct {
     size_t entry;
 } ops[] = {
     OP(gemm, 8),       OP(bias_forward, 1), OP(bias_backward, 1), OP(copy2d, 4),      OP(add, 3),       OP(gather, 1),
-    OP(act_forward, 3), OP(act_backward, 9), OP(dropout, 3),       OP(bn_forward, 6),  OP(bn_infer, 6),  OP(bn_backward, 24),
+    OP(act_forward, 3), OP(act_backward, 9), OP(dropout, 3),       OP(bn_forward, 12), OP(bn_infer, 12),
+    OP(bn_backward, 30),
     OP(distance, 3),   OP(pair_loss, 6),    OP(sum, 1),           OP(adam, 2),        OP(sgd, 4),       OP(nearest, 5),
 };
 enum { OPS = sizeof ops / sizeof *ops };
@@ -291,8 +299,9 @@ static const struct {
 } large[] = {
     {"gemm", {700, 130, 100}, 2},   {"gemm", {130, 128, 1500}, 1}, {"gemm", {100, 70, 5000}, 5},
     {"gemm", {20, 1100, 1050}, 4},  {"gemm", {70, 1100, 1050}, 2}, {"gemm", {300, 600, 300}, 0},
-    {"gemm", {520, 130, 1030}, 7},  {"bias_backward", {900, 130, 0}, 0}, {"bn_forward", {900, 130, 0}, 4},
-    {"bn_forward", {20000, 5, 0}, 4}, {"bn_backward", {900, 130, 0}, 7}, {"dropout", {900, 130, 7}, 0},
+    {"gemm", {520, 130, 1030}, 7},  {"bias_backward", {900, 130, 0}, 0}, {"bn_forward", {900, 130, 0}, 10},
+    {"bn_forward", {20000, 5, 0}, 4}, {"bn_backward", {900, 130, 0}, 7},
+    {"bn_backward", {900, 130, 0}, 13}, {"dropout", {900, 130, 7}, 0},
     {"pair_loss", {900, 130, 0}, 0}, {"sum", {900, 1300, 0}, 0}, {"adam", {900, 130, 0}, 1},
     {"nearest", {4097, 50, 40}, 0}, {"nearest", {4097, 3, 3}, 3},
 };

@@ -74,7 +74,7 @@ static void a_large_mean_does_not_cancel(kn_backend *be)
         x[i] = 4096 + (float)((i / C) % 4) / 8; /* exact in fp32; standard deviation sqrt(5)/16 */
     x[0] = 4096; /* the first row is like the others */
     xd = rig_device(be, x, sizeof x);
-    be->bn_forward(be, yd, sd, sd + C, sd + 2 * C, sd + 3 * C, xd, gamma, gamma + C, NULL, 0.1f, KN_ACT_NONE, N, C);
+    be->bn_forward(be, yd, C, sd, sd + C, sd + 2 * C, sd + 3 * C, xd, gamma, gamma + C, NULL, 0.1f, KN_ACT_NONE, N, C);
     be->download(be, y, yd, sizeof y);
     be->download(be, stat, sd, sizeof stat);
     for (int c = 0; c < C; c++) {
@@ -99,8 +99,8 @@ static void a_lone_row(kn_backend *be)
     for (int lone = 0; lone < 2; lone++) {
         size_t at = lone ? 5 : 0, n = lone ? 1 : N;
         be->gemm(be, y + at * O, x + at * I, w, 0, 1, n, O, I, 0);
-        be->bn_infer(be, z + at * O, stat, stat + O, y + at * O, stat + 2 * O, stat + 3 * O, res + at * O, KN_ACT_ELU,
-                     n, O);
+        be->bn_infer(be, z + at * O, O, stat, stat + O, y + at * O, stat + 2 * O, stat + 3 * O, res + at * O,
+                     KN_ACT_ELU, n, O);
         be->download(be, row[lone], z + 5 * O, sizeof row[lone]);
     }
     assert_memory_equal(row[0], row[1], sizeof row[0]);

@@ -43,9 +43,10 @@ static void torch_bn(kn_backend *be, const char *name, kn_act act)
     float *beta = given(be, "bn.beta"), *running = given(be, "bn.running");
     float *y = rig_device(be, NULL, rows * width * sizeof *y), *dx = rig_device(be, NULL, rows * width * sizeof *dx);
     float *dres = rig_device(be, NULL, rows * width * sizeof *dres), *stat = rig_device(be, NULL, 4 * width * sizeof *stat);
-    be->bn_forward(be, y, stat, stat + width, running, running + width, x, gamma, beta, res, 0.1f, act, rows, width);
-    be->bn_backward(be, dx, dres, stat + 2 * width, stat + 3 * width, dy, x, y, stat, stat + width, gamma, act, rows,
-                    width, 0, 0);
+    be->bn_forward(be, y, width, stat, stat + width, running, running + width, x, gamma, beta, res, 0.1f, act, rows,
+                   width);
+    be->bn_backward(be, dx, dres, stat + 2 * width, stat + 3 * width, dy, x, y, width, stat, stat + width, gamma, act,
+                    rows, width, 0, 0);
     const struct {
         const char *part;
         float *got;

@@ -118,16 +118,17 @@ OP(elu_forward) { BE->act_forward(BE, b->c, b->a, KN_ACT_ELU, N * C); }
 OP(dropout) { BE->dropout(BE, b->c, b->a, 0.5f, 1, 1, b->step, N * C, 0); }
 OP(bn_forward)
 {
-    BE->bn_forward(BE, b->c, b->channel[0], b->channel[1], b->channel[2], b->channel[3], b->a, b->channel[4],
+    BE->bn_forward(BE, b->c, C, b->channel[0], b->channel[1], b->channel[2], b->channel[3], b->a, b->channel[4],
                    b->channel[5], b->b, 0.1f, KN_ACT_RELU, N, C);
 }
 OP(bn_infer)
 {
-    BE->bn_infer(BE, b->c, b->channel[2], b->channel[3], b->a, b->channel[4], b->channel[5], b->b, KN_ACT_RELU, N, C);
+    BE->bn_infer(BE, b->c, C, b->channel[2], b->channel[3], b->a, b->channel[4], b->channel[5], b->b, KN_ACT_RELU, N,
+                 C);
 }
 OP(bn_backward)
 {
-    BE->bn_backward(BE, b->d, b->e, b->channel[6], b->channel[7], b->a, b->b, b->f, b->channel[0], b->channel[1],
+    BE->bn_backward(BE, b->d, b->e, b->channel[6], b->channel[7], b->a, b->b, b->f, C, b->channel[0], b->channel[1],
                     b->channel[4], KN_ACT_RELU, N, C, 0, 0);
 }
 OP(distance) { BE->distance(BE, b->c, b->a, KN_EUCLIDEAN, N / 2, C); }

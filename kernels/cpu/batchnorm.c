@@ -17,7 +17,7 @@ typedef struct bn {
     const float *mean, *scale, *beta, *mean_g, *slope;
     float *part[2]; /* [blocks, C]: sums of each block of rows */
     kn_act act;
-    size_t N, C, panels, block; /* block: rows of a block of the first round */
+    size_t N, C, ldy, panels, block; /* ldy: of y, or of dy and out; block: rows of a block of the first round */
     int acc, acc_res;
 } bn;
 
@@ -42,8 +42,8 @@ static void apply_task(void *arg, size_t task, int worker)
     (void)worker;
     const bn *p = arg;
     size_t rows = kn_block_rows(p->C), n = task * rows, i = n * p->C;
-    p->simd->bn_apply(p->y + i, p->x + i, p->mean, p->scale, p->beta, p->res ? p->res + i : NULL, p->act,
-                      kn_min(rows, p->N - n), p->C);
+    p->simd->bn_apply(p->y + n * p->ldy, p->ldy, p->x + i, p->mean, p->scale, p->beta, p->res ? p->res + i : NULL,
+                      p->act, kn_min(rows, p->N - n), p->C);
 }
 
 static void apply(kn_cpu *cpu, bn *p)
@@ -51,9 +51,9 @@ static void apply(kn_cpu *cpu, bn *p)
     kn_parallel(cpu->pool, kn_ceil_div(p->N, kn_block_rows(p->C)), apply_task, p);
 }
 
-static void bn_forward(kn_backend *be, float *y, float *mean, float *rstd, float *running_mean, float *running_var,
-                       const float *x, const float *gamma, const float *beta, const float *res, float momentum,
-                       kn_act act, size_t N, size_t C)
+static void bn_forward(kn_backend *be, float *y, size_t ldy, float *mean, float *rstd, float *running_mean,
+                       float *running_var, const float *x, const float *gamma, const float *beta, const float *res,
+                       float momentum, kn_act act, size_t N, size_t C)
 {
     kn_cpu *cpu = kn_cpu_of(be);
     size_t block = block_of(N), blocks = N ? kn_ceil_div(N, block) : 0;
@@ -62,7 +62,8 @@ static void bn_forward(kn_backend *be, float *y, float *mean, float *rstd, float
         return;
     float *m2 = room + blocks * C, *scale = m2 + blocks * C;
     bn p = {.simd = cpu->simd, .y = y, .x = x, .res = res, .mean = mean, .scale = scale, .beta = beta,
-            .part = {room, m2}, .act = act, .N = N, .C = C, .panels = kn_ceil_div(C, COLUMNS), .block = block};
+            .part = {room, m2}, .act = act, .N = N, .C = C, .ldy = ldy, .panels = kn_ceil_div(C, COLUMNS),
+            .block = block};
     kn_parallel(cpu->pool, blocks * p.panels, stats_task, &p);
     for (size_t b = 1; b < blocks; b++)
         cpu->simd->bn_merge(room, m2, b * block, room + b * C, m2 + b * C, kn_min(block, N - b * block), C);
@@ -76,8 +77,9 @@ static void bn_forward(kn_backend *be, float *y, float *mean, float *rstd, float
     apply(cpu, &p);
 }
 
-static void bn_infer(kn_backend *be, float *y, const float *running_mean, const float *running_var, const float *x,
-                     const float *gamma, const float *beta, const float *res, kn_act act, size_t N, size_t C)
+static void bn_infer(kn_backend *be, float *y, size_t ldy, const float *running_mean, const float *running_var,
+                     const float *x, const float *gamma, const float *beta, const float *res, kn_act act, size_t N,
+                     size_t C)
 {
     kn_cpu *cpu = kn_cpu_of(be);
     float *scale = kn_cpu_scratch(cpu, C);
@@ -86,7 +88,7 @@ static void bn_infer(kn_backend *be, float *y, const float *running_mean, const 
     for (size_t c = 0; c < C; c++)
         scale[c] = gamma[c] / sqrtf(running_var[c] + KN_EPS_BN);
     bn p = {.simd = cpu->simd, .y = y, .x = x, .res = res, .mean = running_mean, .scale = scale, .beta = beta,
-            .act = act, .N = N, .C = C};
+            .act = act, .N = N, .C = C, .ldy = ldy};
     apply(cpu, &p);
 }
 
@@ -94,25 +96,25 @@ static void sums_task(void *arg, size_t task, int worker)
 {
     (void)worker;
     const bn *p = arg;
-    size_t b = task / p->panels, n = b * p->block, c = task % p->panels * COLUMNS, i = n * p->C + c;
-    const float *out = p->act == KN_ACT_NONE ? NULL : p->out + i;
-    p->simd->bn_sums(p->part[0] + b * p->C + c, p->part[1] + b * p->C + c, p->dy + i, p->x + i, out, p->mean + c,
-                     p->act, p->C, kn_min(p->block, p->N - n), kn_min(COLUMNS, p->C - c));
+    size_t b = task / p->panels, n = b * p->block, c = task % p->panels * COLUMNS, o = n * p->ldy + c;
+    const float *out = p->act == KN_ACT_NONE ? NULL : p->out + o;
+    p->simd->bn_sums(p->part[0] + b * p->C + c, p->part[1] + b * p->C + c, p->dy + o, out, p->ldy, p->x + n * p->C + c,
+                     p->C, p->mean + c, p->act, kn_min(p->block, p->N - n), kn_min(COLUMNS, p->C - c));
 }
 
 static void gradient_task(void *arg, size_t task, int worker)
 {
     (void)worker;
     const bn *p = arg;
-    size_t rows = kn_block_rows(p->C), n = task * rows, i = n * p->C;
-    const float *out = p->act == KN_ACT_NONE ? NULL : p->out + i;
-    p->simd->bn_gradient(p->dx + i, p->dres ? p->dres + i : NULL, p->dy + i, p->x + i, out, p->mean, p->scale,
+    size_t rows = kn_block_rows(p->C), n = task * rows, i = n * p->C, o = n * p->ldy;
+    const float *out = p->act == KN_ACT_NONE ? NULL : p->out + o;
+    p->simd->bn_gradient(p->dx + i, p->dres ? p->dres + i : NULL, p->dy + o, out, p->ldy, p->x + i, p->mean, p->scale,
                          p->mean_g, p->slope, p->act, kn_min(rows, p->N - n), p->C, p->acc, p->acc_res);
 }
 
 static void bn_backward(kn_backend *be, float *dx, float *dres, float *dgamma, float *dbeta, const float *dy,
-                        const float *x, const float *y, const float *mean, const float *rstd, const float *gamma,
-                        kn_act act, size_t N, size_t C, int acc, int acc_res)
+                        const float *x, const float *y, size_t ldy, const float *mean, const float *rstd,
+                        const float *gamma, kn_act act, size_t N, size_t C, int acc, int acc_res)
 {
     kn_cpu *cpu = kn_cpu_of(be);
     size_t block = block_of(N), blocks = N ? kn_ceil_div(N, block) : 0;
@@ -121,7 +123,7 @@ static void bn_backward(kn_backend *be, float *dx, float *dres, float *dgamma, f
         return;
     float *sum_gd = room + blocks * C, *scale = sum_gd + blocks * C, *mean_g = scale + C, *slope = mean_g + C;
     bn p = {.simd = cpu->simd, .dx = dx, .dres = dres, .dy = dy, .x = x, .out = y, .mean = mean, .scale = scale,
-            .mean_g = mean_g, .slope = slope, .part = {room, sum_gd}, .act = act, .N = N, .C = C,
+            .mean_g = mean_g, .slope = slope, .part = {room, sum_gd}, .act = act, .N = N, .C = C, .ldy = ldy,
             .panels = kn_ceil_div(C, COLUMNS), .block = block, .acc = acc, .acc_res = acc_res};
     kn_parallel(cpu->pool, blocks * p.panels, sums_task, &p);
     cpu->simd->sum_rows(dbeta, room, C, blocks, C);

@@ -65,16 +65,16 @@ KN_INLINE float normal(float x, float mean, float scale, float beta, float res, 
 }
 
 /* Two rows at a time, to load what belongs to the channels once for both. */
-KN_INLINE void apply(float *y, const float *x, const float *mean, const float *scale, const float *beta,
+KN_INLINE void apply(float *y, size_t ldy, const float *x, const float *mean, const float *scale, const float *beta,
                      const float *res, kn_act act, bool has_res, size_t N, size_t C)
 {
     size_t n = 0;
-    for (; n + 2 <= N; n += 2, y += 2 * C, x += 2 * C, res += has_res ? 2 * C : 0) {
+    for (; n + 2 <= N; n += 2, y += 2 * ldy, x += 2 * C, res += has_res ? 2 * C : 0) {
 #pragma omp simd
         for (size_t c = 0; c < C; c++) {
             float m = mean[c], s = scale[c], b = beta[c];
             y[c] = normal(x[c], m, s, b, has_res ? res[c] : 0, act);
-            y[C + c] = normal(x[C + c], m, s, b, has_res ? res[C + c] : 0, act);
+            y[ldy + c] = normal(x[C + c], m, s, b, has_res ? res[C + c] : 0, act);
         }
     }
     if (n < N) {
@@ -84,36 +84,36 @@ KN_INLINE void apply(float *y, const float *x, const float *mean, const float *s
     }
 }
 
-KN_INLINE void apply_act(float *y, const float *x, const float *mean, const float *scale, const float *beta,
-                         const float *res, kn_act act, size_t N, size_t C)
+KN_INLINE void apply_act(float *y, size_t ldy, const float *x, const float *mean, const float *scale,
+                         const float *beta, const float *res, kn_act act, size_t N, size_t C)
 {
     if (res)
-        apply(y, x, mean, scale, beta, res, act, true, N, C);
+        apply(y, ldy, x, mean, scale, beta, res, act, true, N, C);
     else
-        apply(y, x, mean, scale, beta, x, act, false, N, C);
+        apply(y, ldy, x, mean, scale, beta, x, act, false, N, C);
 }
 
-void KN_SIMD(bn_apply)(float *y, const float *x, const float *mean, const float *scale, const float *beta,
+void KN_SIMD(bn_apply)(float *y, size_t ldy, const float *x, const float *mean, const float *scale, const float *beta,
                        const float *res, kn_act act, size_t N, size_t C)
 {
     switch (act) {
-    case KN_ACT_NONE: apply_act(y, x, mean, scale, beta, res, KN_ACT_NONE, N, C); break;
-    case KN_ACT_RELU: apply_act(y, x, mean, scale, beta, res, KN_ACT_RELU, N, C); break;
-    case KN_ACT_ELU: apply_act(y, x, mean, scale, beta, res, KN_ACT_ELU, N, C); break;
+    case KN_ACT_NONE: apply_act(y, ldy, x, mean, scale, beta, res, KN_ACT_NONE, N, C); break;
+    case KN_ACT_RELU: apply_act(y, ldy, x, mean, scale, beta, res, KN_ACT_RELU, N, C); break;
+    case KN_ACT_ELU: apply_act(y, ldy, x, mean, scale, beta, res, KN_ACT_ELU, N, C); break;
     }
 }
 
 /* Two rows at a time, to load and store the sums half as often. */
-KN_INLINE void sums(float *KN_RESTRICT sum_g, float *KN_RESTRICT sum_gd, const float *dy, const float *x,
-                    const float *y, const float *mean, kn_act act, size_t ld, size_t N, size_t C)
+KN_INLINE void sums(float *KN_RESTRICT sum_g, float *KN_RESTRICT sum_gd, const float *dy, const float *y, size_t ldy,
+                    const float *x, size_t ldx, const float *mean, kn_act act, size_t N, size_t C)
 {
     size_t n = 0;
-    for (; n + 2 <= N; n += 2, dy += 2 * ld, x += 2 * ld, y += 2 * ld) {
+    for (; n + 2 <= N; n += 2, dy += 2 * ldy, y += 2 * ldy, x += 2 * ldx) {
 #pragma omp simd
         for (size_t c = 0; c < C; c++) {
-            float g0 = act_gradient(dy[c], y[c], act), g1 = act_gradient(dy[ld + c], y[ld + c], act);
+            float g0 = act_gradient(dy[c], y[c], act), g1 = act_gradient(dy[ldy + c], y[ldy + c], act);
             sum_g[c] += g0 + g1;
-            sum_gd[c] += g0 * (x[c] - mean[c]) + g1 * (x[ld + c] - mean[c]);
+            sum_gd[c] += g0 * (x[c] - mean[c]) + g1 * (x[ldx + c] - mean[c]);
         }
     }
     if (n < N) {
@@ -126,30 +126,31 @@ KN_INLINE void sums(float *KN_RESTRICT sum_g, float *KN_RESTRICT sum_gd, const f
     }
 }
 
-void KN_SIMD(bn_sums)(float *sum_g, float *sum_gd, const float *dy, const float *x, const float *y, const float *mean,
-                      kn_act act, size_t ld, size_t N, size_t C)
+void KN_SIMD(bn_sums)(float *sum_g, float *sum_gd, const float *dy, const float *y, size_t ldy, const float *x,
+                      size_t ldx, const float *mean, kn_act act, size_t N, size_t C)
 {
     memset(sum_g, 0, C * sizeof *sum_g);
     memset(sum_gd, 0, C * sizeof *sum_gd);
     switch (act) {
-    case KN_ACT_NONE: sums(sum_g, sum_gd, dy, x, dy, mean, KN_ACT_NONE, ld, N, C); break;
-    case KN_ACT_RELU: sums(sum_g, sum_gd, dy, x, y, mean, KN_ACT_RELU, ld, N, C); break;
-    case KN_ACT_ELU: sums(sum_g, sum_gd, dy, x, y, mean, KN_ACT_ELU, ld, N, C); break;
+    case KN_ACT_NONE: sums(sum_g, sum_gd, dy, dy, ldy, x, ldx, mean, KN_ACT_NONE, N, C); break;
+    case KN_ACT_RELU: sums(sum_g, sum_gd, dy, y, ldy, x, ldx, mean, KN_ACT_RELU, N, C); break;
+    case KN_ACT_ELU: sums(sum_g, sum_gd, dy, y, ldy, x, ldx, mean, KN_ACT_ELU, N, C); break;
     }
 }
 
 /* What bn_gradient was asked; the compiler makes one loop for each combination. */
 typedef struct ask {
     float *dx, *dres;
-    const float *dy, *x, *y, *mean, *scale, *mean_g, *slope;
-    size_t N, C;
+    const float *dy, *y, *x, *mean, *scale, *mean_g, *slope;
+    size_t ldy, N, C;
 } ask;
 
 enum { NO_RES, WRITE_RES, ADD_RES };
 
-KN_INLINE void gradient_at(const ask *q, size_t i, size_t c, kn_act act, int acc, int res)
+KN_INLINE void gradient_at(const ask *q, size_t n, size_t c, kn_act act, int acc, int res)
 {
-    float g = act_gradient(q->dy[i], q->y[i], act);
+    size_t i = n * q->C + c, o = n * q->ldy + c;
+    float g = act_gradient(q->dy[o], q->y[o], act);
     float d = q->scale[c] * (g - q->mean_g[c] - (q->x[i] - q->mean[c]) * q->slope[c]);
     q->dx[i] = acc ? q->dx[i] + d : d;
     if (res != NO_RES)
@@ -163,14 +164,14 @@ KN_INLINE void gradient(const ask *asked, kn_act act, int acc, int res)
     for (; n + 2 <= q.N; n += 2) {
 #pragma omp simd
         for (size_t c = 0; c < q.C; c++) {
-            gradient_at(&q, n * q.C + c, c, act, acc, res);
-            gradient_at(&q, (n + 1) * q.C + c, c, act, acc, res);
+            gradient_at(&q, n, c, act, acc, res);
+            gradient_at(&q, n + 1, c, act, acc, res);
         }
     }
     if (n < q.N) {
 #pragma omp simd
         for (size_t c = 0; c < q.C; c++)
-            gradient_at(&q, n * q.C + c, c, act, acc, res);
+            gradient_at(&q, n, c, act, acc, res);
     }
 }
 
@@ -192,11 +193,11 @@ KN_INLINE void gradient_act(const ask *q, kn_act act, int acc, int acc_res)
         gradient_res(q, act, 0, acc_res);
 }
 
-void KN_SIMD(bn_gradient)(float *dx, float *dres, const float *dy, const float *x, const float *y, const float *mean,
-                          const float *scale, const float *mean_g, const float *slope, kn_act act, size_t N, size_t C,
-                          int acc, int acc_res)
+void KN_SIMD(bn_gradient)(float *dx, float *dres, const float *dy, const float *y, size_t ldy, const float *x,
+                          const float *mean, const float *scale, const float *mean_g, const float *slope, kn_act act,
+                          size_t N, size_t C, int acc, int acc_res)
 {
-    const ask q = {dx, dres, dy, x, act == KN_ACT_NONE ? dy : y, mean, scale, mean_g, slope, N, C};
+    const ask q = {dx, dres, dy, act == KN_ACT_NONE ? dy : y, x, mean, scale, mean_g, slope, ldy, N, C};
     switch (act) {
     case KN_ACT_NONE: gradient_act(&q, KN_ACT_NONE, acc, acc_res); break;
     case KN_ACT_RELU: gradient_act(&q, KN_ACT_RELU, acc, acc_res); break;

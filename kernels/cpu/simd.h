@@ -41,15 +41,15 @@ enum { KN_BN_ROWS = 64 };
     /* (mean, m2, n) += (mean_b, m2_b, nb): Chan, Golub, LeVeque 1979, eq. 2.1. */                                     \
     F(void, bn_merge, (float *mean, float *m2, size_t n, const float *mean_b, const float *m2_b, size_t nb, size_t C)) \
     /* y = act((x - mean) * scale + beta + res) */                                                                     \
-    F(void, bn_apply, (float *y, const float *x, const float *mean, const float *scale, const float *beta,             \
+    F(void, bn_apply, (float *y, size_t ldy, const float *x, const float *mean, const float *scale, const float *beta, \
                        const float *res, kn_act act, size_t N, size_t C))                                              \
-    /* sum_g[C] = sum g, sum_gd[C] = sum g (x - mean) of N rows, ld apart. */                                          \
-    F(void, bn_sums, (float *sum_g, float *sum_gd, const float *dy, const float *x, const float *y, const float *mean, \
-                      kn_act act, size_t ld, size_t N, size_t C))                                                      \
-    /* dx (+)= scale * (g - mean_g - (x - mean) * slope); dres (+)= g */                                               \
-    F(void, bn_gradient, (float *dx, float *dres, const float *dy, const float *x, const float *y, const float *mean,  \
-                          const float *scale, const float *mean_g, const float *slope, kn_act act, size_t N, size_t C, \
-                          int acc, int acc_res))                                                                       \
+    /* sum_g[C] = sum g, sum_gd[C] = sum g (x - mean) of N rows of dy, y (ldy apart) and x (ldx apart). */             \
+    F(void, bn_sums, (float *sum_g, float *sum_gd, const float *dy, const float *y, size_t ldy, const float *x,        \
+                      size_t ldx, const float *mean, kn_act act, size_t N, size_t C))                                  \
+    /* dx (+)= scale * (g - mean_g - (x - mean) * slope); dres (+)= g; rows of dy and y are ldy apart. */              \
+    F(void, bn_gradient, (float *dx, float *dres, const float *dy, const float *y, size_t ldy, const float *x,         \
+                          const float *mean, const float *scale, const float *mean_g, const float *slope, kn_act act,  \
+                          size_t N, size_t C, int acc, int acc_res))                                                   \
     /* distance() and pair_loss() for pairs first .. first+n-1 of B */                                                 \
     F(void, distance, (float *d, const float *z, kn_distance kind, size_t first, size_t n, size_t B, size_t D))        \
     F(void, pair_loss, (float *loss, float *d, float *dz, const float *z, const float *y, kn_distance kind,            \

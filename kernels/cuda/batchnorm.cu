@@ -48,19 +48,20 @@ static __global__ void join_moments(float *mean, float *rstd, float *running_mea
     }
 }
 
-static __global__ void normalise(float *y, const float *mean, const float *rstd, const float *x, const float *gamma,
-                                 const float *beta, const float *res, kn_act act, size_t N, size_t C)
+static __global__ void normalise(float *y, size_t ldy, const float *mean, const float *rstd, const float *x,
+                                 const float *gamma, const float *beta, const float *res, kn_act act, size_t N,
+                                 size_t C)
 {
     for (gpu_cell at(C); at.row < N; at.next()) {
         const size_t c = at.col, i = at.row * C + c;
         const float v = gamma[c] * (x[i] - mean[c]) * rstd[c] + beta[c];
-        y[i] = gpu_act(res ? v + res[i] : v, act);
+        y[at.row * ldy + c] = gpu_act(res ? v + res[i] : v, act);
     }
 }
 
-static void bn_forward(kn_backend *be, float *y, float *mean, float *rstd, float *running_mean, float *running_var,
-                       const float *x, const float *gamma, const float *beta, const float *res, float momentum,
-                       kn_act act, size_t N, size_t C)
+static void bn_forward(kn_backend *be, float *y, size_t ldy, float *mean, float *rstd, float *running_mean,
+                       float *running_var, const float *x, const float *gamma, const float *beta, const float *res,
+                       float momentum, kn_act act, size_t N, size_t C)
 {
     gpu *g = gpu_of(be);
     if (N == 0 || C == 0)
@@ -70,7 +71,7 @@ static void bn_forward(kn_backend *be, float *y, float *mean, float *rstd, float
     GPU_LAUNCH(g, chunk_moments, cut.grid, cut.block, part, x, N, C, cut.rows);
     GPU_LAUNCH(g, join_moments, last.grid, last.block, mean, rstd, running_mean, running_var, part, momentum, N, C,
                cut.rows, cut.chunks());
-    GPU_LAUNCH(g, normalise, gpu_blocks(N * C), GPU_THREADS, y, mean, rstd, x, gamma, beta, res, act, N, C);
+    GPU_LAUNCH(g, normalise, gpu_blocks(N * C), GPU_THREADS, y, ldy, mean, rstd, x, gamma, beta, res, act, N, C);
 }
 
 static __global__ void reciprocal_deviation(float *rstd, const float *var, size_t C)
@@ -79,31 +80,32 @@ static __global__ void reciprocal_deviation(float *rstd, const float *var, size_
         rstd[c] = 1.0f / sqrtf(var[c] + KN_EPS_BN);
 }
 
-static void bn_infer(kn_backend *be, float *y, const float *running_mean, const float *running_var, const float *x,
-                     const float *gamma, const float *beta, const float *res, kn_act act, size_t N, size_t C)
+static void bn_infer(kn_backend *be, float *y, size_t ldy, const float *running_mean, const float *running_var,
+                     const float *x, const float *gamma, const float *beta, const float *res, kn_act act, size_t N,
+                     size_t C)
 {
     gpu *g = gpu_of(be);
     if (N == 0 || C == 0)
         return;
     float *rstd = static_cast<float *>(gpu_scratch(g, C * sizeof *rstd));
     GPU_LAUNCH(g, reciprocal_deviation, gpu_blocks(C), GPU_THREADS, rstd, running_var, C);
-    GPU_LAUNCH(g, normalise, gpu_blocks(N * C), GPU_THREADS, y, running_mean, rstd, x, gamma, beta, res, act, N, C);
+    GPU_LAUNCH(g, normalise, gpu_blocks(N * C), GPU_THREADS, y, ldy, running_mean, rstd, x, gamma, beta, res, act, N,
+               C);
 }
 
 /* ---- backward ----------------------------------------------------------------------- */
 
 /* Grid of gpu_cut: part[chunk][2][C] = sums of g and of g xhat, g = dy act'(y). */
-static __global__ void chunk_grads(float *part, const float *dy, const float *x, const float *y, const float *mean,
-                                   const float *rstd, kn_act act, size_t N, size_t C, size_t rows)
+static __global__ void chunk_grads(float *part, const float *dy, const float *x, const float *y, size_t ldy,
+                                   const float *mean, const float *rstd, kn_act act, size_t N, size_t C, size_t rows)
 {
     const size_t c = gpu_column(), begin = blockIdx.y * rows, end = begin + rows < N ? begin + rows : N;
     const float m = c < C ? mean[c] : 0.0f, rs = c < C ? rstd[c] : 0.0f;
     float s[2];
     gpu_sum_rows(s, begin, end, C, [=](size_t r, float (&to)[2]) {
-        const size_t i = r * C + c;
-        const float v = dy[i] * gpu_act_slope(y[i], act);
+        const float v = dy[r * ldy + c] * gpu_act_slope(y[r * ldy + c], act);
         to[0] += v;
-        to[1] += v * (x[i] - m) * rs;
+        to[1] += v * (x[r * C + c] - m) * rs;
     });
     if (threadIdx.y == 0 && c < C) {
         part[2 * blockIdx.y * C + c] = s[0];
@@ -127,13 +129,14 @@ static __global__ void join_grads(float *dgamma, float *dbeta, const float *part
 
 /* dres may be dy: each cell is read before it is written, by one thread. */
 static __global__ void spread_grads(float *dx, float *dres, const float *dgamma, const float *dbeta, const float *dy,
-                                    const float *x, const float *y, const float *mean, const float *rstd,
-                                    const float *gamma, kn_act act, size_t N, size_t C, int acc, int acc_res)
+                                    const float *x, const float *y, size_t ldy, const float *mean,
+                                    const float *rstd, const float *gamma, kn_act act, size_t N, size_t C, int acc,
+                                    int acc_res)
 {
     const float share = 1.0f / static_cast<float>(N);
     for (gpu_cell at(C); at.row < N; at.next()) {
-        const size_t c = at.col, i = at.row * C + c;
-        const float v = dy[i] * gpu_act_slope(y[i], act);
+        const size_t c = at.col, i = at.row * C + c, o = at.row * ldy + c;
+        const float v = dy[o] * gpu_act_slope(y[o], act);
         const float xhat = (x[i] - mean[c]) * rstd[c];
         const float d = gamma[c] * rstd[c] * (v - dbeta[c] * share - xhat * (dgamma[c] * share));
         dx[i] = acc ? dx[i] + d : d;
@@ -143,19 +146,19 @@ static __global__ void spread_grads(float *dx, float *dres, const float *dgamma,
 }
 
 static void bn_backward(kn_backend *be, float *dx, float *dres, float *dgamma, float *dbeta, const float *dy,
-                        const float *x, const float *y, const float *mean, const float *rstd, const float *gamma,
-                        kn_act act, size_t N, size_t C, int acc, int acc_res)
+                        const float *x, const float *y, size_t ldy, const float *mean, const float *rstd,
+                        const float *gamma, kn_act act, size_t N, size_t C, int acc, int acc_res)
 {
     gpu *g = gpu_of(be);
     if (C == 0)
         return;
     const gpu_cut cut(N, C, false), last(cut.chunks(), C, true);
     float *part = static_cast<float *>(gpu_scratch(g, 2 * cut.chunks() * C * sizeof *part));
-    GPU_LAUNCH(g, chunk_grads, cut.grid, cut.block, part, dy, x, y, mean, rstd, act, N, C, cut.rows);
+    GPU_LAUNCH(g, chunk_grads, cut.grid, cut.block, part, dy, x, y, ldy, mean, rstd, act, N, C, cut.rows);
     GPU_LAUNCH(g, join_grads, last.grid, last.block, dgamma, dbeta, part, C, cut.chunks());
     if (N)
-        GPU_LAUNCH(g, spread_grads, gpu_blocks(N * C), GPU_THREADS, dx, dres, dgamma, dbeta, dy, x, y, mean, rstd, gamma,
-                   act, N, C, acc, acc_res);
+        GPU_LAUNCH(g, spread_grads, gpu_blocks(N * C), GPU_THREADS, dx, dres, dgamma, dbeta, dy, x, y, ldy, mean, rstd,
+                   gamma, act, N, C, acc, acc_res);
 }
 
 void gpu_fill_batchnorm(kn_backend *be)

@@ -3,9 +3,9 @@
 
 #include <math.h>
 
-static void bn_forward(kn_backend *be, float *y, float *mean, float *rstd, float *running_mean, float *running_var,
-                       const float *x, const float *gamma, const float *beta, const float *res, float momentum,
-                       kn_act act, size_t N, size_t C)
+static void bn_forward(kn_backend *be, float *y, size_t ldy, float *mean, float *rstd, float *running_mean,
+                       float *running_var, const float *x, const float *gamma, const float *beta, const float *res,
+                       float momentum, kn_act act, size_t N, size_t C)
 {
     (void)be;
     if (N == 0)
@@ -20,7 +20,7 @@ static void bn_forward(kn_backend *be, float *y, float *mean, float *rstd, float
         double r = 1 / sqrt(q / (double)N + (double)KN_EPS_BN);
         for (size_t n = 0; n < N; n++) {
             double v = (double)gamma[c] * ((double)x[n * C + c] - mu) * r + (double)beta[c];
-            y[n * C + c] = kn_naive_act((float)(v + (res ? (double)res[n * C + c] : 0)), act);
+            y[n * ldy + c] = kn_naive_act((float)(v + (res ? (double)res[n * C + c] : 0)), act);
         }
         mean[c] = (float)mu;
         rstd[c] = (float)r;
@@ -29,32 +29,35 @@ static void bn_forward(kn_backend *be, float *y, float *mean, float *rstd, float
     }
 }
 
-static void bn_infer(kn_backend *be, float *y, const float *running_mean, const float *running_var, const float *x,
-                     const float *gamma, const float *beta, const float *res, kn_act act, size_t N, size_t C)
+static void bn_infer(kn_backend *be, float *y, size_t ldy, const float *running_mean, const float *running_var,
+                     const float *x, const float *gamma, const float *beta, const float *res, kn_act act, size_t N,
+                     size_t C)
 {
     (void)be;
     for (size_t n = 0; n < N; n++)
         for (size_t c = 0; c < C; c++) {
             double r = 1 / sqrt((double)running_var[c] + (double)KN_EPS_BN);
             double v = (double)gamma[c] * ((double)x[n * C + c] - (double)running_mean[c]) * r + (double)beta[c];
-            y[n * C + c] = kn_naive_act((float)(v + (res ? (double)res[n * C + c] : 0)), act);
+            y[n * ldy + c] = kn_naive_act((float)(v + (res ? (double)res[n * C + c] : 0)), act);
         }
 }
 
 static void bn_backward(kn_backend *be, float *dx, float *dres, float *dgamma, float *dbeta, const float *dy,
-                        const float *x, const float *y, const float *mean, const float *rstd, const float *gamma,
-                        kn_act act, size_t N, size_t C, int acc, int acc_res)
+                        const float *x, const float *y, size_t ldy, const float *mean, const float *rstd,
+                        const float *gamma, kn_act act, size_t N, size_t C, int acc, int acc_res)
 {
     (void)be;
     for (size_t c = 0; c < C; c++) {
         double sum_g = 0, sum_gx = 0;
-        for (size_t i = c; i < N * C; i += C) {
-            float g = dy[i] * kn_naive_act_slope(y[i], act);
+        for (size_t n = 0; n < N; n++) {
+            size_t i = n * C + c, o = n * ldy + c;
+            float g = dy[o] * kn_naive_act_slope(y[o], act);
             sum_g += (double)g;
             sum_gx += (double)g * ((double)x[i] - (double)mean[c]) * (double)rstd[c];
         }
-        for (size_t i = c; i < N * C; i += C) {
-            float g = dy[i] * kn_naive_act_slope(y[i], act);
+        for (size_t n = 0; n < N; n++) {
+            size_t i = n * C + c, o = n * ldy + c;
+            float g = dy[o] * kn_naive_act_slope(y[o], act);
             double xhat = ((double)x[i] - (double)mean[c]) * (double)rstd[c];
             double d = (double)gamma[c] * (double)rstd[c] * ((double)g - (sum_g + xhat * sum_gx) / (double)N);
             dx[i] = (acc ? dx[i] : 0) + (float)d;
