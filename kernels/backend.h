@@ -21,8 +21,8 @@
  *    backend remembers the first error, later ops do nothing, and sync()
  *    reports it.
  *
- * Letters: N rows (2B for twins), B pairs, C channels, I inputs, O outputs,
- * D width of a vector. Adding an op: declare it here with its formula, fill
+ * Letters: N rows (2B for twins) or images, B pairs, C channels, I inputs, O
+ * outputs, H x W an image, P x Q what a window makes of it, D width of a vector. Adding an op: declare it here with its formula, fill
  * naive first, then cpu and cuda, and add its row to tests/test_ops.c, which
  * fails while a filling is missing. */
 #ifndef KN_BACKEND_H
@@ -39,6 +39,19 @@ extern "C" {
 typedef enum { KN_ACT_NONE, KN_ACT_RELU, KN_ACT_ELU } kn_act;
 typedef enum { KN_EUCLIDEAN, KN_L1, KN_COSINE } kn_distance;
 typedef enum { KN_CONTRASTIVE, KN_HINGE } kn_pair_loss;
+typedef enum { KN_SQUARED, KN_HUBER } kn_value_loss;
+
+/* How a window walks over an image: of a convolution or a pool. Row p, column q
+ * of the result looks at rows p*stride - pad + i*dilation (i < KH) and columns
+ * q*stride - pad + j*dilation (j < KW) of the image; what lies outside it counts
+ * as 0 in a convolution and is not there in a pool (each window must touch the
+ * image). P = (H + 2 pad - dilation (KH-1) - 1)/stride + 1, Q likewise from W. */
+typedef struct kn_window {
+    size_t H, W, C;   /* the image: height, width, channels */
+    size_t KH, KW;    /* the window */
+    size_t stride, pad, dilation;
+    size_t P, Q;      /* the result: height, width; its channels are the op's */
+} kn_window;
 
 /* Inside every square root of a distance: d = sqrt(sum (a-b)^2 + KN_EPS_DIST).
  * At a = b the distance is sqrt(KN_EPS_DIST) = 1e-6 and its gradient is 0, not
@@ -103,6 +116,13 @@ struct kn_backend {
     void (*add)(kn_backend *be, float *y, const float *a, const float *b, size_t n);
     /* y[r,:] = table[idx[r],:] for R rows of width D; idx in device memory. */
     void (*gather)(kn_backend *be, float *y, const float *table, const uint32_t *idx, size_t R, size_t D);
+    /* Embedding bag: y[r,:] = sum over k in start[r] .. start[r+1] of weight[k]
+     * table[idx[k],:], in order of k, for R rows of width D; start[R+1]; weight
+     * NULL: all 1. Backward is the same op on the transposed lists, so that a
+     * row of the table is summed by one task in order: its bags are the idx, dy
+     * is the table, the gradient of the table is y. */
+    void (*bag)(kn_backend *be, float *y, const float *table, const uint32_t *start, const uint32_t *idx,
+                const float *weight, size_t R, size_t D);
 
     /* ---- activation, dropout --------------------------------------------- */
     void (*act_forward)(kn_backend *be, float *y, const float *x, kn_act act, size_t n);
@@ -141,6 +161,30 @@ struct kn_backend {
                         const float *x, const float *y, size_t ldy, const float *mean, const float *rstd,
                         const float *gamma, kn_act act, size_t N, size_t C, int acc, int acc_res);
 
+    /* ---- images: x[N,H,W,C] ------------------------------------------------ */
+    /* y[N,P,Q,O] = act(sum over i,j,c of w[O,KH,KW,C] x + bias[O]); bias is
+     * nullable. A product of [N P Q, KH KW C] (the windows as rows: "im2col",
+     * Chellapilla, Puri, Simard 2006) and w transposed; a row of y has the same
+     * bits whatever images stand beside it. */
+    void (*conv_forward)(kn_backend *be, float *y, const float *x, const float *w, const float *bias, kn_act act,
+                         const kn_window *win, size_t N, size_t O);
+    /* dx (+)= the gradient of x: sum over the windows that see it of dy w. */
+    void (*conv_backward_x)(kn_backend *be, float *dx, const float *dy, const float *w, const kn_window *win,
+                            size_t N, size_t O, int acc);
+    /* dw[O,KH,KW,C] = sum over all windows of dy x. */
+    void (*conv_backward_w)(kn_backend *be, float *dw, const float *dy, const float *x, const kn_window *win,
+                            size_t N, size_t O);
+    /* y[N,P,Q,C] = the largest of each window; NaN when one is NaN. */
+    void (*maxpool_forward)(kn_backend *be, float *y, const float *x, const kn_window *win, size_t N);
+    /* dx (+)= dy for the first (by row, then column) of a window that equals
+     * y, 0 for the others; windows that overlap add up. */
+    void (*maxpool_backward)(kn_backend *be, float *dx, const float *dy, const float *x, const float *y,
+                             const kn_window *win, size_t N, int acc);
+    /* y[N,P,Q,C] = the mean of what is there of each window. A window as large
+     * as the image is the global average. */
+    void (*avgpool_forward)(kn_backend *be, float *y, const float *x, const kn_window *win, size_t N);
+    void (*avgpool_backward)(kn_backend *be, float *dx, const float *dy, const kn_window *win, size_t N, int acc);
+
     /* ---- twins ------------------------------------------------------------ */
     /* d[B] between rows i and B+i of z[2B,D]. Euclidean sqrt(sum (a-b)^2 + eps),
      * L1 sum |a-b|, cosine 1 - a.b / max(|a||b|, eps). */
@@ -155,6 +199,28 @@ struct kn_backend {
      * where |a||b| <= eps (a zero vector has no direction) is 0. */
     void (*pair_loss)(kn_backend *be, float *loss, float *d, float *dz, const float *z, const float *y,
                       kn_distance kind, kn_pair_loss loss_kind, float margin, size_t B, size_t D);
+    /* The same between all rows of a batch: z[N,D] with group[N], and i, j any
+     * two rows, i < j. With l of the formulas above at y = 1 for the S pairs of
+     * one group and y = 0 for the T others, and shares s, t of 1/2 each (all to
+     * the one when the other has no pairs):
+     *   loss = s/S sum_same l + t/T sum_other l
+     * so that the few pairs of one group weigh as much as the many others.
+     * loss[N]: half of what each row's pairs add to that sum, so that its sum
+     * over N is the loss; dz[N,D] its gradient. */
+    void (*batch_loss)(kn_backend *be, float *loss, float *dz, const float *z, const uint32_t *group,
+                       kn_distance kind, kn_pair_loss loss_kind, float margin, size_t N, size_t D);
+
+    /* ---- other losses: loss[N], and the gradient of their mean ---------------- */
+    /* Cross entropy of softmax(z[N,C]) with label[N] < C: loss = ln sum_c exp(z_c
+     * - z_max) + z_max - z_label; dz = (softmax(z) - one-hot)/N. p[N,C], nullable,
+     * receives the softmax. */
+    void (*softmax_loss)(kn_backend *be, float *loss, float *dz, float *p, const float *z, const uint32_t *label,
+                         size_t N, size_t C);
+    /* e = z - target: squared e^2; Huber (1964) e^2/2 for |e| <= delta, else
+     * delta (|e| - delta/2). */
+    void (*value_loss)(kn_backend *be, float *loss, float *dz, const float *z, const float *target,
+                       kn_value_loss kind, float delta, size_t N);
+
     /* out[0] = sum of x[n], in a fixed order. */
     void (*sum)(kn_backend *be, float *out, const float *x, size_t n);
 
