@@ -3,6 +3,8 @@
 #include "siamese/train.h"
 
 #include <errno.h>
+#include <jansson.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -43,7 +45,7 @@ static void fields_of(field f[FIELDS], sm_state *s)
 {
     const field all[FIELDS] = {
         {"epoch", DS_U64, &s->epoch, 1}, {"steps", DS_U64, &s->steps, 1},
-        {"best_epoch", DS_U64, &s->best_epoch, 1}, {"best_auc", DS_F64, &s->best_auc, 1},
+        {"best_epoch", DS_U64, &s->best_epoch, 1}, {"best_score", DS_F64, &s->best_score, 1},
         {"params", DS_F32, s->params, s->P}, {"m", DS_F32, s->m, s->P}, {"v", DS_F32, s->v, s->P},
         {"best_params", DS_F32, s->best_params, s->P}, {"stats", DS_F32, s->stats, s->S},
         {"best_stats", DS_F32, s->best_stats, s->S},
@@ -106,6 +108,20 @@ int sm_checkpoint_load(sm_state *s, const sm_run_id *id, const char *path, kn_er
     if (!st)
         return -1;
     int rc = check_id(st, id, err) || read_fields(s, st, err) ? kn_fail_prefix(err, "%s", path) : 1;
+    ds_st_close(st);
+    return rc;
+}
+
+int sm_checkpoint_epochs(const char *path, kn_error *err)
+{
+    if (access(path, F_OK) && errno == ENOENT)
+        return 0;
+    ds_st *st = ds_st_open(path, err);
+    const char *settings = st ? ds_st_meta(st, "settings") : NULL;
+    json_t *j = settings ? json_loads(settings, 0, NULL) : NULL;
+    json_int_t epochs = json_integer_value(json_object_get(j, "epochs"));
+    int rc = !st ? -1 : epochs < 1 || epochs > INT_MAX ? kn_fail(err, "%s: not a checkpoint", path) : (int)epochs;
+    json_decref(j);
     ds_st_close(st);
     return rc;
 }

@@ -4,15 +4,25 @@
 #include <math.h>
 #include <string.h>
 
-enum { PAIRS = SM_BLOCK / 2 };
-
 struct sm_encoder {
     const sm_model *model;
     kn_backend *be;
     sm_net *net;
-    float *stage;    /* host [SM_BLOCK, D]: the rows of pairs, gathered */
-    float *distance; /* device [PAIRS] */
+    size_t block;    /* rows: even */
+    float *stage;    /* host [block, D]: the rows of pairs, gathered */
+    float *distance; /* device [block / 2] */
 };
+
+/* As many rows as 64 MiB of results hold, SM_BLOCK at most: told by the network
+ * alone. */
+static size_t block_of(const sm_graph *g)
+{
+    size_t width = 0, rows;
+    for (int i = 0; i < g->nodes; i++) /* SM_MAX_NODES x SM_MAX_NUMBERS fits */
+        width += g->node[i].width;
+    rows = (1 << 24) / width / 2 * 2;
+    return rows < 2 ? 2 : rows > SM_BLOCK ? SM_BLOCK : rows;
+}
 
 sm_encoder *sm_encoder_new(const sm_model *m, kn_backend *be, kn_error *err)
 {
@@ -21,9 +31,10 @@ sm_encoder *sm_encoder_new(const sm_model *m, kn_backend *be, kn_error *err)
         return NULL;
     e->model = m;
     e->be = be;
-    e->net = sm_net_new(m->graph, be, SM_BLOCK, false, err);
-    e->stage = e->net ? kn_alloc(SM_BLOCK * m->graph->input_width, sizeof *e->stage, err) : NULL;
-    e->distance = e->stage ? be->alloc(be, PAIRS * sizeof *e->distance, err) : NULL;
+    e->block = block_of(m->graph);
+    e->net = sm_net_new(m->graph, be, e->block, false, err);
+    e->stage = e->net ? kn_alloc(e->block * m->graph->input_width, sizeof *e->stage, err) : NULL;
+    e->distance = e->stage ? be->alloc(be, e->block / 2 * sizeof *e->distance, err) : NULL;
     if (!e->distance) {
         sm_encoder_free(e);
         return NULL;
@@ -60,11 +71,11 @@ static int check_finite(const float *x, size_t rows, size_t width, kn_error *err
 int sm_encode(sm_encoder *e, float *z, const float *x, size_t N, kn_error *err)
 {
     kn_backend *be = e->be;
-    size_t D = e->model->graph->input_width, E = sm_encoder_width(e);
-    for (size_t at = 0; at < N; at += SM_BLOCK) {
-        size_t rows = N - at < SM_BLOCK ? N - at : SM_BLOCK; /* the others keep what they held: no row sees them */
+    size_t D = e->model->graph->input_width, E = sm_encoder_width(e), B = e->block;
+    for (size_t at = 0; at < N; at += B) {
+        size_t rows = N - at < B ? N - at : B; /* the others keep what they held: no row sees them */
         be->upload(be, sm_net_input(e->net), x + at * D, rows * D * sizeof *x);
-        sm_net_infer(e->net, SM_BLOCK);
+        sm_net_infer(e->net, e->block);
         be->download(be, z + at * E, sm_net_output(e->net), rows * E * sizeof *z);
     }
     return be->sync(be, err) ? -1 : check_finite(z, N, E, err);
@@ -79,16 +90,16 @@ static void stage_rows(sm_encoder *e, size_t first, const sm_pairs *p, const uin
 int sm_distances(sm_encoder *e, float *d, const sm_pairs *p, kn_error *err)
 {
     kn_backend *be = e->be;
-    size_t D = e->model->graph->input_width, E = sm_encoder_width(e);
+    size_t D = e->model->graph->input_width, E = sm_encoder_width(e), B = e->block / 2;
     if (p->dim != D)
         return kn_fail(err, "these vectors have %zu numbers, the model reads %zu", p->dim, D);
-    for (size_t at = 0; at < p->pairs; at += PAIRS) {
-        size_t pairs = p->pairs - at < PAIRS ? p->pairs - at : PAIRS;
+    for (size_t at = 0; at < p->pairs; at += B) {
+        size_t pairs = p->pairs - at < B ? p->pairs - at : B;
         stage_rows(e, 0, p, p->q1 + at, pairs);
-        stage_rows(e, PAIRS, p, p->q2 + at, pairs);
-        be->upload(be, sm_net_input(e->net), e->stage, SM_BLOCK * D * sizeof *e->stage);
-        sm_net_infer(e->net, SM_BLOCK);
-        be->distance(be, e->distance, sm_net_output(e->net), e->model->distance, PAIRS, E);
+        stage_rows(e, B, p, p->q2 + at, pairs);
+        be->upload(be, sm_net_input(e->net), e->stage, e->block * D * sizeof *e->stage);
+        sm_net_infer(e->net, e->block);
+        be->distance(be, e->distance, sm_net_output(e->net), e->model->distance, B, E);
         be->download(be, d + at, e->distance, pairs * sizeof *d);
     }
     return be->sync(be, err) ? -1 : check_finite(d, p->pairs, 1, err);

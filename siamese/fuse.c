@@ -1,5 +1,5 @@
-/* [concat +] batchnorm [+ activation], or batchnorm [+ add] [+ activation] -> one
- * node: the op contract has these in one pass over memory, forward and backward. */
+/* [concat +] batchnorm [+ activation], or batchnorm [+ add] [+ activation], or conv
+ * [+ activation] -> one node: the op contract has these in one pass over memory, forward and backward. */
 #include "siamese/op.h"
 
 #include <string.h>
@@ -43,6 +43,18 @@ static void take_concat(sm_graph *g, sm_node *d, int i)
     above->inputs = 0;
 }
 
+static bool is_activation(const sm_node *d)
+{
+    return d->op == SM_RELU || d->op == SM_ELU;
+}
+
+/* d, with the name of what stood there. */
+static void move_to(sm_graph *g, sm_node d, int at)
+{
+    d.name = g->node[at].name;
+    g->node[at] = d;
+}
+
 /* Moves the batchnorm at node i to the last op that it can take in, where all
  * that it reads is known. What it took in reads nothing from then on, which
  * marks it as gone: every op that is left has an input. */
@@ -58,13 +70,24 @@ static void fuse_at(sm_graph *g, int i)
         last = reader;
         reader = only_reader(g, last);
     }
-    if (reader >= 0 && (g->node[reader].op == SM_RELU || g->node[reader].op == SM_ELU)) {
+    if (reader >= 0 && is_activation(&g->node[reader])) {
         d.act = g->node[reader].act;
         g->node[last].inputs = 0;
         last = reader;
     }
-    d.name = g->node[last].name;
-    g->node[last] = d;
+    move_to(g, d, last);
+}
+
+/* conv + activation: applied to each block of results while it is in the cache. */
+static void fuse_conv(sm_graph *g, int i)
+{
+    sm_node d = g->node[i];
+    int reader = only_reader(g, i);
+    if (reader < 0 || !is_activation(&g->node[reader]))
+        return;
+    d.act = g->node[reader].act;
+    g->node[i].inputs = 0;
+    move_to(g, d, reader);
 }
 
 void sm_graph_fuse(sm_graph *g)
@@ -74,6 +97,8 @@ void sm_graph_fuse(sm_graph *g)
         const sm_node *d = &g->node[i];
         if (d->op == SM_BATCHNORM && d->inputs == 1 && d->act == KN_ACT_NONE && d->blocks == 1)
             fuse_at(g, i);
+        else if (d->op == SM_CONV && d->inputs == 1 && d->act == KN_ACT_NONE)
+            fuse_conv(g, i);
     }
     for (int i = 0; i < g->nodes; i++) {
         sm_node d = g->node[i];

@@ -39,6 +39,20 @@ bool sm_is_label(kn_str word)
     return word.p[word.n - 1] == ':';
 }
 
+int sm_parse_sizes(size_t *n, int count, kn_str word, size_t most)
+{
+    for (int i = 0; i < count; i++) {
+        const char *x = memchr(word.p, 'x', word.n);
+        kn_str one = {word.p, x ? (size_t)(x - word.p) : word.n};
+        int64_t v;
+        if ((i + 1 < count) != (x != NULL) || kn_parse_i64(&v, one, 1, (int64_t)most))
+            return -1;
+        n[i] = (size_t)v;
+        word = x ? (kn_str){x + 1, word.n - one.n - 1} : word;
+    }
+    return 0;
+}
+
 static bool is_name(kn_str s)
 {
     if (s.n == 0 || !(isalpha((unsigned char)s.p[0]) || s.p[0] == '_'))
@@ -70,8 +84,8 @@ static int find_kind(sm_op *op, kn_str word, kn_error *err)
             *op = (sm_op)k;
             return 0;
         }
-    return kn_fail(err, "'%.*s' is no op: linear, batchnorm, relu, elu, add, concat and dropout are", shown(word),
-                   word.p);
+    return kn_fail(err, "'%.*s' is no op: linear, batchnorm, relu, elu, add, concat, dropout, conv, maxpool, avgpool "
+                   "and globalpool are", shown(word), word.p);
 }
 
 static int read_names(const sm_graph *g, sm_node *d, const kn_str *word, int words, kn_error *err)
@@ -86,6 +100,34 @@ static int read_names(const sm_graph *g, sm_node *d, const kn_str *word, int wor
             return kn_fail(err, "an op reads at most %d results", SM_MAX_INPUTS);
         d->in[d->inputs++] = from;
     }
+    return 0;
+}
+
+/* The numbers of a row, once its shape is known. */
+static int set_width(sm_node *d, kn_error *err)
+{
+    if (d->shape.c > SM_MAX_WIDTH)
+        return kn_fail(err, "%zu channels are more than %d", d->shape.c, SM_MAX_WIDTH);
+    if (kn_mul(&d->width, d->shape.h, d->shape.w) || kn_mul(&d->width, d->width, d->shape.c) ||
+        d->width > SM_MAX_NUMBERS)
+        return kn_fail(err, "images of %zux%zux%zu are more than %d numbers", d->shape.h, d->shape.w, d->shape.c,
+                       SM_MAX_NUMBERS);
+    return 0;
+}
+
+/* input HxWxC: the numbers of node 0 as an image. */
+static int shape_input(sm_graph *g, const kn_str *word, int words, kn_error *err)
+{
+    size_t n[3];
+    if (g->nodes != 1)
+        return kn_fail(err, "input, the shape of what is read, stands before all ops");
+    if (words != 2 || sm_parse_sizes(n, 3, word[1], SM_MAX_WIDTH))
+        return kn_fail(err, "input needs a height, width and number of channels, as 28x28x1");
+    g->node[0].shape = (sm_shape){n[0], n[1], n[2]};
+    if (set_width(&g->node[0], err))
+        return -1;
+    if (g->node[0].width != g->input_width)
+        return kn_fail(err, "an image of %zux%zux%zu, but %zu numbers to a row", n[0], n[1], n[2], g->input_width);
     return 0;
 }
 
@@ -107,6 +149,8 @@ static int add_node(sm_graph *g, const kn_str *word, int words, kn_error *err)
     }
     if (words == 0)
         return kn_fail(err, "a name, but no op behind it");
+    if (d.name.n == 0 && kn_str_eq(word[0], kn_str_c("input")))
+        return shape_input(g, word, words, err);
     if (find_kind(&d.op, word[0], err))
         return -1;
     const sm_kind *kind = &sm_kinds[d.op];
@@ -123,8 +167,8 @@ static int add_node(sm_graph *g, const kn_str *word, int words, kn_error *err)
     d.stat = g->stats;
     if (kind->define(g, &d, word, words, err))
         return -1;
-    if (d.width > SM_MAX_WIDTH)
-        return kn_fail(err, "%zu channels are more than %d", d.width, SM_MAX_WIDTH);
+    if (set_width(&d, err))
+        return -1;
     g->node[g->nodes++] = d;
     return 0;
 }
@@ -148,22 +192,23 @@ static int parse(sm_graph *g, kn_error *err)
     sm_text t = sm_text_new(g->text);
     kn_str word[SM_MAX_WORDS];
     int words;
-    g->node[g->nodes++] = (sm_node){.op = SM_INPUT, .width = g->input_width, .name = kn_str_c("input")};
+    g->node[g->nodes++] = (sm_node){.op = SM_INPUT, .shape = {1, 1, g->input_width}, .width = g->input_width,
+                                    .name = kn_str_c("input")};
     while ((words = sm_text_next(&t, word)) >= 0)
         if (words > 0 && add_node(g, word, words, err))
             return kn_fail_prefix(err, "network, line %d", t.line);
     if (g->nodes == 1)
         return kn_fail(err, "the network has no ops");
     if (g->params == 0)
-        return kn_fail(err, "the network has nothing to train: no linear and no batchnorm");
+        return kn_fail(err, "the network has nothing to train: no linear, conv or batchnorm");
     return check_read(g, err);
 }
 
 sm_graph *sm_graph_parse(const char *text, size_t input, kn_error *err)
 {
     size_t length = strlen(text);
-    if (input == 0 || input > SM_MAX_WIDTH) {
-        kn_fail(err, "a network reads 1 to %d numbers, not %zu", SM_MAX_WIDTH, input);
+    if (input == 0 || input > SM_MAX_NUMBERS) {
+        kn_fail(err, "a network reads 1 to %d numbers, not %zu", SM_MAX_NUMBERS, input);
         return NULL;
     }
     sm_graph *g = kn_alloc(1, sizeof *g, err);
@@ -234,10 +279,10 @@ void sm_graph_scale(const sm_graph *g, float *params, float scale)
     reached[g->nodes - 1] = true;
     for (int i = g->nodes - 1; i > 0; i--) {
         const sm_node *d = &g->node[i];
-        if (!reached[i] || d->op == SM_LINEAR)
+        if (!reached[i] || d->op == SM_LINEAR || d->op == SM_CONV)
             continue;
         if (d->op == SM_BATCHNORM)
-            for (size_t c = 0; c < d->width; c++)
+            for (size_t c = 0; c < d->shape.c; c++)
                 params[d->param + c] *= scale;
         for (int k = d->blocks; k < d->inputs; k++) /* batchnorm undoes its blocks' scale, not its residual's */
             reached[d->in[k]] = true;

@@ -14,7 +14,7 @@
 #include <string.h>
 
 const char *const sm_distance_words[] = {"euclidean", "l1", "cosine", NULL};
-const char *const sm_loss_words[] = {"contrastive", "hinge", NULL};
+const char *const sm_loss_words[] = {"contrastive", "hinge", "softmax", "huber", "mse", NULL};
 
 /* ---- writing -------------------------------------------------------------------- */
 
@@ -185,7 +185,7 @@ static int read_settings(sm_model *m, const ds_st *st, kn_error *err)
         !(settings = need(st, "settings", err)))
         return -1;
     m->distance = (kn_distance)distance;
-    m->loss = (kn_pair_loss)loss;
+    m->loss = (sm_loss)loss;
     m->calibrated = calibrated;
     m->seed = (uint64_t)seed;
     size_t digits = strspn(digest, "0123456789abcdef");

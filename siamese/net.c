@@ -25,21 +25,26 @@ static size_t lay_out(sm_net *n, bool train)
         n->grads = place(n->block, &end, 1, g->params);
     for (int i = 0; i < g->nodes; i++) {
         sm_cell *c = &n->cell[i];
-        size_t width = g->node[i].width;
+        size_t width = g->node[i].width, channels = g->node[i].shape.c;
         c->y = place(n->block, &end, n->rows, width);
         if (train) {
             c->dy = place(n->block, &end, n->rows, width);
-            c->saved = place(n->block, &end, sm_kinds[g->node[i].op].saved, width);
+            c->saved = place(n->block, &end, sm_kinds[g->node[i].op].saved, channels);
         }
     }
     return end;
+}
+
+static bool owns_parameters(const sm_node *d)
+{
+    return sm_kinds[d->op].init != NULL;
 }
 
 static void mark_needed(sm_net *n)
 {
     const sm_graph *g = n->graph;
     for (int i = 1; i < g->nodes; i++) {
-        n->cell[i].needed = sm_kinds[g->node[i].op].init != NULL; /* it owns parameters */
+        n->cell[i].needed = owns_parameters(&g->node[i]) && !n->cell[i].still;
         for (int k = 0; k < g->node[i].inputs; k++)
             n->cell[i].needed |= n->cell[g->node[i].in[k]].needed;
     }
@@ -77,6 +82,24 @@ void sm_net_free(sm_net *n)
     n->be->dealloc(n->be, n->block);
     kn_free(n->cell);
     kn_free(n);
+}
+
+size_t sm_net_freeze(sm_net *n, int ops)
+{
+    const sm_graph *g = n->graph;
+    size_t still = 0;
+    for (int number = 1; number <= SM_MAX_NODES && ops >= 0; number++) /* in order of the text */
+        for (int i = 1; i < g->nodes; i++)
+            if (g->node[i].number == number && owns_parameters(&g->node[i]) && ops-- >= 0)
+                still = ops < 0 ? g->node[i].param : g->params;
+    bool moving = false; /* an op that learns stands above */
+    for (int i = 1; i < g->nodes; i++) {
+        bool owner = owns_parameters(&g->node[i]);
+        moving = moving || (owner && g->node[i].param >= still);
+        n->cell[i].still = owner ? g->node[i].param < still : !moving;
+    }
+    mark_needed(n);
+    return still;
 }
 
 void sm_net_get(sm_net *n, float *params, float *stats)
@@ -123,8 +146,10 @@ float *sm_net_stats(sm_net *n)
 
 static void forward(sm_net *n, const sm_pass *p)
 {
+    sm_pass still = *p;
+    still.infer = true;
     for (int i = 1; i < n->graph->nodes; i++)
-        sm_kinds[n->graph->node[i].op].forward(n, i, p);
+        sm_kinds[n->graph->node[i].op].forward(n, i, n->cell[i].still ? &still : p);
 }
 
 void sm_net_forward(sm_net *n, size_t rows, const kn_step *step, uint64_t seed)

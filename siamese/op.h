@@ -1,6 +1,6 @@
 /* What an op of a network is: one row of the table in ops.c. Private to
  * siamese/. To add an op: its name in sm_op, its functions and its row in
- * ops.c (or a file of its own, as for images), a line in siamese.h's grammar
+ * ops.c (its functions there, or in a file of their own), a line in siamese.h's grammar
  * and in tests/test_net.c. Nothing else knows the kinds apart, but fuse.c,
  * which knows batchnorm, add and the activations. */
 #ifndef SM_OP_H
@@ -12,8 +12,9 @@
 typedef struct sm_cell {
     float *y;     /* [rows, width] */
     float *dy;    /* gradient of y, when training */
-    float *saved; /* kind->saved x width floats that forward leaves for backward */
-    bool needed;  /* parameters stand above it: its gradient matters */
+    float *saved; /* kind->saved x channels floats that forward leaves for backward */
+    bool needed;  /* parameters that move stand above it: its gradient matters */
+    bool still;   /* frozen: as in inference, its parameters do not move */
     bool written; /* during backward: a reader has written dy, the others add */
 } sm_cell;
 
@@ -52,6 +53,47 @@ typedef struct sm_kind {
 
 extern const sm_kind sm_kinds[SM_OPS];
 
+/* ops_image.c: the functions of the ops on images, for the table */
+int sm_conv_define(sm_graph *g, sm_node *d, const kn_str *arg, int args, kn_error *err);
+int sm_pool_define(sm_graph *g, sm_node *d, const kn_str *arg, int args, kn_error *err);
+int sm_globalpool_define(sm_graph *g, sm_node *d, const kn_str *arg, int args, kn_error *err);
+void sm_conv_init(const sm_graph *g, const sm_node *d, float *params, float *stats, kn_rng *rng);
+void sm_conv_forward(sm_net *n, int i, const sm_pass *p);
+void sm_conv_backward(sm_net *n, int i, const sm_pass *p);
+void sm_maxpool_forward(sm_net *n, int i, const sm_pass *p);
+void sm_maxpool_backward(sm_net *n, int i, const sm_pass *p);
+void sm_avgpool_forward(sm_net *n, int i, const sm_pass *p);
+void sm_avgpool_backward(sm_net *n, int i, const sm_pass *p);
+
+/* ---- what the functions of ops share: ops.c --------------------------------------- */
+
+static inline const sm_node *sm_node_of(const sm_net *n, int i)
+{
+    return &n->graph->node[i];
+}
+
+static inline sm_cell *sm_input_of(sm_net *n, int i, int k)
+{
+    return &n->cell[sm_node_of(n, i)->in[k]];
+}
+
+/* Rows of channels: a pixel is a row, so that what works on rows works on images. */
+static inline size_t sm_pixels_of(const sm_node *d)
+{
+    return d->shape.h * d->shape.w;
+}
+
+/* The acc flag for adding to a cell's gradient: its first writer overwrites. */
+static inline int sm_acc_of(sm_cell *c)
+{
+    int acc = c->written;
+    c->written = true;
+    return acc;
+}
+
+/* "linear takes nothing behind it" */
+int sm_no_arguments(const sm_node *d, int args, kn_error *err);
+
 /* Reading the text of a network, statement by statement. */
 enum { SM_MAX_WORDS = SM_MAX_INPUTS + 3 };
 typedef struct sm_text {
@@ -65,6 +107,8 @@ sm_text sm_text_new(const char *text);
  * the end of the text. */
 int sm_text_next(sm_text *t, kn_str word[SM_MAX_WORDS]);
 bool sm_is_label(kn_str word); /* "NAME:" */
+/* "28x28x1": `count` numbers of 1 to `most`, or -1. */
+int sm_parse_sizes(size_t *n, int count, kn_str word, size_t most);
 
 /* Reserves shape[0] x ... x shape[ndim-1] floats of a block for node d. */
 int sm_graph_part(sm_graph *g, sm_node *d, const char *name, bool stat, size_t ndim, const size_t *shape,

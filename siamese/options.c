@@ -13,7 +13,7 @@ sm_train_options sm_train_defaults(void)
     return (sm_train_options){
         .arch = "wide",
         .distance = KN_EUCLIDEAN,
-        .loss = KN_CONTRASTIVE,
+        .loss = SM_CONTRASTIVE,
         .margin = 1,
         .optimizer = SM_ADAM,
         .lr = 1e-3,
@@ -37,6 +37,8 @@ int sm_train_check(const sm_train_options *o, kn_error *err)
         return kn_fail(err, "a batch needs at least 2 pairs: batch normalisation looks at the rows beside");
     if (o->epochs < 1 || o->schedule_epochs < 1 || o->patience < 0)
         return kn_fail(err, "epochs are counted from 1");
+    if (o->freeze < 0 || o->freeze_epochs < 0)
+        return kn_fail(err, "the ops and epochs of freezing are counted from 0");
     if (!(o->lr > 0) || !(o->margin > 0) || !(o->decay >= 0) || !(o->schedule_factor > 0) || !(o->epsilon > 0))
         return kn_fail(err, "rate, margin, schedule factor and epsilon must be over 0, decay not under");
     if (!(o->dropout >= 0 && o->dropout < 1) || !(o->momentum >= 0 && o->momentum < 1) ||
@@ -48,9 +50,9 @@ int sm_train_check(const sm_train_options *o, kn_error *err)
     return 0;
 }
 
-char *sm_train_settings(const sm_train_options *o, kn_error *err)
+char *sm_train_settings(const sm_train_options *o, const char *task, kn_error *err)
 {
-    json_t *j = json_pack("{ss ss ss sf ss sf sf sf sf sf sb sf ss sf si sf sf si si si sf sI}",
+    json_t *j = json_pack("{ss ss ss sf ss sf sf sf sf sf sb sf ss sf si sf sf si si si sf si si sI so*}",
                           "arch", o->arch, "distance", sm_distance_words[o->distance], "loss", sm_loss_words[o->loss],
                           "margin", o->margin, "optimizer", sm_optimizer_words[o->optimizer], "lr", o->lr,
                           "beta1", o->beta1, "beta2", o->beta2, "epsilon", o->epsilon, "momentum", o->momentum,
@@ -58,7 +60,8 @@ char *sm_train_settings(const sm_train_options *o, kn_error *err)
                           "schedule", sm_schedule_words[o->schedule], "schedule_factor", o->schedule_factor,
                           "schedule_epochs", o->schedule_epochs, "warmup", o->warmup, "dropout", o->dropout,
                           "batch", o->batch, "epochs", o->epochs, "patience", o->patience, "hold_out", o->hold_out,
-                          "seed", (json_int_t)o->seed);
+                          "freeze", o->freeze, "freeze_epochs", o->freeze_epochs,
+                          "seed", (json_int_t)o->seed, "task", task ? json_loads(task, 0, NULL) : NULL);
     char *dumped = j ? json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
     char *text = dumped ? kn_alloc(strlen(dumped) + 1, 1, err) : NULL;
     if (!dumped)

@@ -20,29 +20,43 @@ extern "C" {
 
 /* One op a line (or between ';'), `#` starts a comment:
  *
+ *   [input HxWxC]
  *   [NAME:] linear OUT [nobias] | batchnorm | relu | elu | add NAME... |
- *           concat NAME... | dropout P
+ *           concat NAME... | dropout P | conv OUT WINDOW [nobias] |
+ *           maxpool WINDOW | avgpool WINDOW | globalpool
+ *   WINDOW: KHxKW[/STRIDE] [pad P] [dilation D]; stride 1 unless given, that of
+ *           a pool its (square) size
  *
+ * `input` says that the numbers of an input row are an image, channels last; a
+ * linear reads all numbers of an image. batchnorm is over channels.
  * Each op reads the result of the line above (the first line the input, whose
  * name is `input`); add and concat read the named results too: `add r1` is
  * above + r1, `concat r3 r2 r1` is exactly these three. A name may be used
  * after its line. The last line is the vector that twins compare; every other
  * result must be read by somebody. */
 typedef enum {
-    SM_INPUT, SM_LINEAR, SM_BATCHNORM, SM_RELU, SM_ELU, SM_ADD, SM_CONCAT, SM_DROPOUT,
+    SM_INPUT, SM_LINEAR, SM_BATCHNORM, SM_RELU, SM_ELU, SM_ADD, SM_CONCAT, SM_DROPOUT, SM_CONV, SM_MAXPOOL,
+    SM_AVGPOOL, SM_GLOBALPOOL,
     SM_OPS /* how many; op.h has the table of what each does */
 } sm_op;
 
-enum { SM_MAX_NODES = 1024, SM_MAX_INPUTS = 8, SM_MAX_WIDTH = 1 << 16 };
+enum { SM_MAX_NODES = 1024, SM_MAX_INPUTS = 8, SM_MAX_WIDTH = 1 << 16 /* channels */, SM_MAX_NUMBERS = 1 << 24 };
+
+/* A row of a result: an image of c channels, 1 x 1 when it is a vector. */
+typedef struct sm_shape {
+    size_t h, w, c;
+} sm_shape;
 
 typedef struct sm_node {
     sm_op op;
     int in[SM_MAX_INPUTS], inputs; /* nodes read, all before this one */
     int blocks;                    /* of these, a batchnorm normalises the first `blocks` side by side: one, or those
                                     * of a fused concat. One more input is a fused residual, added before act */
-    size_t width;                  /* channels of the result */
-    kn_act act;                    /* of SM_RELU and SM_ELU, and of a batchnorm once fused */
-    bool bias;                     /* SM_LINEAR */
+    sm_shape shape;                /* of the result ... */
+    size_t width;                  /* ... and its numbers, h w c */
+    kn_act act;                    /* of SM_RELU and SM_ELU, and of a batchnorm or conv once fused */
+    bool bias;                     /* SM_LINEAR, SM_CONV */
+    kn_window window;              /* SM_CONV, SM_MAXPOOL, SM_AVGPOOL, SM_GLOBALPOOL */
     float p;                       /* SM_DROPOUT */
     size_t param, stat;            /* where its parts start in the two blocks */
     int number;                    /* of the op in the text, from 1: part names, random streams */
@@ -51,8 +65,8 @@ typedef struct sm_node {
 
 /* One named tensor in the block of parameters or in that of statistics, named
  * as PyTorch would: "1.weight" [OUT, IN] and "1.bias" of a linear that is the
- * first op; "2.weight" (gamma), "2.bias" (beta), "2.running_mean" and
- * "2.running_var" of a batchnorm that is the second. */
+ * first op, [OUT, KH, KW, C] of a conv; "2.weight" (gamma), "2.bias" (beta),
+ * "2.running_mean" and "2.running_var" of a batchnorm that is the second. */
 typedef struct sm_part {
     char name[32];
     bool stat;
@@ -69,7 +83,7 @@ typedef struct sm_graph {
     char *text;           /* the text it was made from, owned */
 } sm_graph;
 
-/* text: a network, for inputs of width `input`. NULL and an error that names
+/* text: a network, for rows of `input` numbers. NULL and an error that names
  * the line. */
 sm_graph *sm_graph_parse(const char *text, size_t input, kn_error *err);
 void sm_graph_free(sm_graph *g); /* NULL is allowed */
@@ -99,6 +113,10 @@ void sm_graph_init(const sm_graph *g, float *params, float *stats, uint64_t seed
 /* Scales what the network puts out: the gammas of all batchnorms from which
  * a way leads to the output with no further linear or batchnorm on it. */
 void sm_graph_scale(const sm_graph *g, float *params, float scale);
+/* The first `ops` ops with parameters, in order of the text, stand still from
+ * now on: running statistics, no dropout, no gradient. They are the first floats
+ * of the block of parameters: returns how many. */
+size_t sm_net_freeze(sm_net *n, int ops);
 /* Host copies of the blocks: [params] and [stats] floats. get waits for all
  * work before it. */
 void sm_net_get(sm_net *n, float *params, float *stats);
@@ -138,7 +156,85 @@ void sm_pairs_close(sm_pairs *p);
 int sm_pairs_hold_out(sm_pairs *train, sm_pairs *dev, const sm_pairs *p, double share, uint64_t seed,
                       kn_error *err) KN_MUST_CHECK;
 
+/* ---- eval.c: metrics ----------------------------------------------------------------------------- */
+
+typedef struct sm_metrics sm_metrics;
+
+/* A pair is predicted a duplicate when d < threshold. TP, FP, FN, TN count
+ * duplicates and others predicted so or not; P = TP + FN, N = FP + TN, n = P + N.
+ * A value whose denominator is 0 is NaN. Ties are one step: pairs of equal
+ * distance are on the same side of any threshold. */
+struct sm_metrics {
+    size_t n, positives;     /* pairs, P */
+    double threshold;        /* the one given */
+    double accuracy;         /* (TP + TN) / n */
+    double precision;        /* TP / (TP + FP) */
+    double recall;           /* TP / P */
+    double f1;               /* 2 TP / (2 TP + FP + FN) */
+    double auc;              /* P(d+ < d-) + P(d+ = d-)/2 over pairs of classes: the area under the ROC
+                              * polygon (Hanley, McNeil 1982; Fawcett 2006); scikit-learn's roc_auc_score of -d */
+    double average_precision; /* sum over thresholds (R_k - R_k-1) precision_k, no interpolation:
+                              * scikit-learn's average_precision_score of -d */
+    double log_loss;         /* -mean(y ln p + (1-y) ln(1-p)), p kept in [DBL_EPSILON, 1-DBL_EPSILON] as
+                              * scikit-learn's log_loss keeps it */
+    double brier;            /* mean (p - y)^2 (Brier 1950) */
+    double ece;              /* sum over SM_BINS bins of (count/n) |mean y - mean p|: expected calibration
+                              * error (Naeini, Cooper, Hauskrecht 2015) of the duplicate class; bin i holds
+                              * i <= p SM_BINS < i+1, the last also p = 1 */
+    double accuracy_best, threshold_best; /* best accuracy over all thresholds and the middle one of those
+                              * that reach it, half-way between two distances: chosen on this data */
+    double seed_metric;      /* precision at d < 0.5, which the seed of this project called accuracy */
+};
+
+/* What a network is trained on: pairs of rows with a label each; rows of groups,
+ * all pairs of a batch; rows of classes; rows with scores. */
+typedef enum { SM_PAIRS, SM_GROUPS, SM_CLASSES, SM_SCORES } sm_target;
+
+/* What a network is judged by on data that it does not learn from. */
+typedef struct sm_judgement {
+    size_t n;          /* pairs or images; 0: there was nothing to judge by */
+    sm_target kind;
+    double loss;       /* the mean of what training makes small */
+    double score;      /* the higher the better: AUC of pairs, accuracy of classes, correlation of scores */
+    sm_metrics pairs;  /* of pairs and groups */
+    double accuracy;   /* of classes: share of images whose largest output is their class's */
+    double pearson, mae, rmse; /* of scores: correlation; mean absolute, root mean squared error */
+} sm_judgement;
+
+/* Pearson's correlation, mean absolute and root mean squared error of n scores.
+ * pearson is NaN where either side is constant. */
+void sm_judge_scores(sm_judgement *j, const float *have, const float *want, size_t n);
+
+/* d and label of n pairs; label 0 or 1; p nullable: then log_loss, brier and ece
+ * are NaN. O(n log n). -1 for a distance that is not finite, another label, or a
+ * p outside [0,1]. */
+int sm_evaluate(sm_metrics *m, const float *d, const double *p, const float *label, size_t n, double threshold,
+                kn_error *err) KN_MUST_CHECK;
+
+/* Every way to cut the pairs in two: with d < threshold there are tp duplicates
+ * and fp others. From no pair to all, distances rising; *cuts = distinct
+ * distances + 1 of them, kn_alloc'd. The points of a ROC curve (fp/N, tp/P) and
+ * of a precision-recall curve (tp/P, tp/(tp+fp)). Errors as sm_evaluate's. */
+typedef struct sm_cut {
+    double threshold;
+    size_t tp, fp;
+} sm_cut;
+sm_cut *sm_cuts(const float *d, const float *label, size_t n, size_t *cuts, kn_error *err);
+
+/* The bins of ece: a reliability diagram is positives/n over sum_p/n. */
+enum { SM_BINS = 15 };
+typedef struct sm_bin {
+    size_t n, positives;
+    double sum_p;
+} sm_bin;
+int sm_reliability(sm_bin bin[SM_BINS], const double *p, const float *label, size_t n, kn_error *err) KN_MUST_CHECK;
+
 /* ---- train.c ---------------------------------------------------------------------------- */
+
+/* What is made small: of pairs (kn_pair_loss, the same numbers), of classes, of
+ * scores. A model keeps it, since it tells what the network's output is: a
+ * vector to compare, a number for each class, a score. */
+typedef enum { SM_CONTRASTIVE, SM_HINGE, SM_SOFTMAX, SM_HUBER, SM_MSE } sm_loss;
 
 typedef enum { SM_ADAM, SM_SGD } sm_optimizer;
 typedef enum { SM_CONSTANT, SM_STEP, SM_COSINE } sm_schedule;
@@ -148,8 +244,8 @@ extern const char *const sm_optimizer_words[], *const sm_schedule_words[];
 typedef struct sm_train_options {
     const char *arch;         /* as sm_arch_text takes it */
     kn_distance distance;
-    kn_pair_loss loss;
-    double margin;
+    sm_loss loss;
+    double margin;            /* of pairs */
     sm_optimizer optimizer;
     double lr;
     double beta1, beta2, epsilon; /* SM_ADAM */
@@ -161,8 +257,9 @@ typedef struct sm_train_options {
     int schedule_epochs;
     double warmup;            /* share of all steps with a rising rate */
     double dropout;           /* on the input of every linear but the first; 0: none */
-    int batch, epochs;
-    int patience;             /* epochs without a better dev AUC; 0: run all */
+    int batch, epochs;        /* batch: pairs, or images where a row has a target of its own */
+    int patience;             /* epochs without a better dev score; 0: run all */
+    int freeze, freeze_epochs; /* the first `freeze` ops with parameters stand still for that many epochs */
     double hold_out;          /* share of the data used as dev when none is given; 0: no dev */
     uint64_t seed;
 } sm_train_options;
@@ -170,8 +267,9 @@ typedef struct sm_train_options {
 sm_train_options sm_train_defaults(void);
 /* Do the options make sense together? */
 int sm_train_check(const sm_train_options *o, kn_error *err) KN_MUST_CHECK;
-/* All that decides the result, as JSON; kn_alloc'd. */
-char *sm_train_settings(const sm_train_options *o, kn_error *err);
+/* All that decides the result, as JSON; kn_alloc'd. task (nullable): what the
+ * data add to it, JSON too. */
+char *sm_train_settings(const sm_train_options *o, const char *task, kn_error *err);
 /* schedule.c: the learning rate of step `step` (from 0) when an epoch has
  * `steps` steps. Constant; SM_STEP: times schedule_factor every schedule_epochs;
  * SM_COSINE: lr (1 + cos(pi t/T))/2, t = step, T = all steps (Loshchilov,
@@ -182,24 +280,32 @@ double sm_rate(const sm_train_options *o, uint64_t step, uint64_t steps);
 typedef struct sm_epoch {
     int epoch, epochs;        /* from 1 */
     double loss, lr;          /* mean training loss; rate at its end */
-    double dev_loss, dev_auc, dev_accuracy; /* accuracy at the best dev threshold; NaN without dev */
-    double seconds, pairs_per_second; /* of training, dev not counted */
+    sm_judgement dev;
+    double seconds, rate;     /* of training, dev not counted; pairs or images a second */
     bool best;
 } sm_epoch;
 
+/* What a run is about, told when it starts. */
+typedef struct sm_run {
+    const sm_graph *graph;
+    const char *unit;         /* of the two below: "pairs" or "images" */
+    size_t train, dev;
+    int epochs, done;         /* in all; before this start */
+} sm_run;
+
 typedef struct sm_model sm_model;
-typedef struct sm_metrics sm_metrics;
 
 /* How a run is driven, apart from what decides its result; all may be 0. */
 typedef struct sm_train_control {
     const char *checkpoint;   /* saved after every epoch; the caller removes it when the model is safe */
     bool resume;              /* start from the checkpoint when the file exists */
-    const sm_model *init;     /* start from these weights */
-    void (*start)(void *arg, const sm_graph *g, size_t train, size_t dev, int done); /* pairs; epochs done */
+    const sm_model *init;     /* start from these weights: its network, or the first ops of ours */
+    double seconds;           /* not 0: as many epochs as fit, by the time of a few steps, instead of the options' */
+    void (*start)(void *arg, const sm_run *run);
     void (*epoch)(void *arg, const sm_epoch *e);
     void (*progress)(void *arg, int epoch, size_t done, size_t total); /* pairs, a few times a second */
     bool (*stop)(void *arg);  /* asked between steps: true ends the run; the checkpoint has the whole epochs */
-    void (*finish)(void *arg, int best_epoch, const sm_metrics *dev); /* of the model that is returned; dev NULL: none */
+    void (*finish)(void *arg, int best_epoch, const sm_judgement *dev); /* of the model that is returned */
     void *arg;
 } sm_train_control;
 
@@ -219,7 +325,7 @@ struct sm_model {
     sm_graph *graph;
     float *params, *stats;      /* host blocks, owned */
     kn_distance distance;
-    kn_pair_loss loss;
+    sm_loss loss;
     double margin;
     double threshold;           /* duplicate when d < threshold */
     double alpha, beta;         /* p = 1/(1+exp(-(alpha - beta d))) */
@@ -232,7 +338,7 @@ struct sm_model {
     ds_st *st;                  /* the mapped file, NULL when just trained */
 };
 
-/* The words for a kn_distance and a kn_pair_loss in files, options and reports,
+/* The words for a kn_distance and an sm_loss in files, options and reports,
  * in the order of the enum; NULL ends. */
 extern const char *const sm_distance_words[], *const sm_loss_words[];
 
@@ -249,9 +355,10 @@ void sm_model_free(sm_model *m); /* NULL is allowed */
 
 /* ---- encode.c: vectors through a model -------------------------------------------------------- */
 
-/* A network in inference on a backend. It always runs blocks of SM_BLOCK rows,
- * the last one padded: a matrix product may sum in another order when its shape
- * changes, and a row's result must not depend on how many rows stand beside it. */
+/* A network in inference on a backend. It always runs blocks of as many rows
+ * (SM_BLOCK, or fewer of a network on images, to bound memory), the last one
+ * padded: a matrix product may sum in another order when its shape changes, and a
+ * row's result must not depend on how many rows stand beside it. */
 enum { SM_BLOCK = 256 };
 
 typedef struct sm_encoder sm_encoder;
@@ -286,58 +393,6 @@ int sm_model_calibrate(sm_model *m, const float *d, const float *label, size_t n
 /* The probability that a pair at this distance is a duplicate; NaN while the
  * model is not calibrated. */
 double sm_model_probability(const sm_model *m, double distance);
-
-/* ---- eval.c: metrics ----------------------------------------------------------------------------- */
-
-/* A pair is predicted a duplicate when d < threshold. TP, FP, FN, TN count
- * duplicates and others predicted so or not; P = TP + FN, N = FP + TN, n = P + N.
- * A value whose denominator is 0 is NaN. Ties are one step: pairs of equal
- * distance are on the same side of any threshold. */
-struct sm_metrics {
-    size_t n, positives;     /* pairs, P */
-    double threshold;        /* the one given */
-    double accuracy;         /* (TP + TN) / n */
-    double precision;        /* TP / (TP + FP) */
-    double recall;           /* TP / P */
-    double f1;               /* 2 TP / (2 TP + FP + FN) */
-    double auc;              /* P(d+ < d-) + P(d+ = d-)/2 over pairs of classes: the area under the ROC
-                              * polygon (Hanley, McNeil 1982; Fawcett 2006); scikit-learn's roc_auc_score of -d */
-    double average_precision; /* sum over thresholds (R_k - R_k-1) precision_k, no interpolation:
-                              * scikit-learn's average_precision_score of -d */
-    double log_loss;         /* -mean(y ln p + (1-y) ln(1-p)), p kept in [DBL_EPSILON, 1-DBL_EPSILON] as
-                              * scikit-learn's log_loss keeps it */
-    double brier;            /* mean (p - y)^2 (Brier 1950) */
-    double ece;              /* sum over SM_BINS bins of (count/n) |mean y - mean p|: expected calibration
-                              * error (Naeini, Cooper, Hauskrecht 2015) of the duplicate class; bin i holds
-                              * i <= p SM_BINS < i+1, the last also p = 1 */
-    double accuracy_best, threshold_best; /* best accuracy over all thresholds and the middle one of those
-                              * that reach it, half-way between two distances: chosen on this data */
-    double seed_metric;      /* precision at d < 0.5, which the seed of this project called accuracy */
-};
-
-/* d and label of n pairs; label 0 or 1; p nullable: then log_loss, brier and ece
- * are NaN. O(n log n). -1 for a distance that is not finite, another label, or a
- * p outside [0,1]. */
-int sm_evaluate(sm_metrics *m, const float *d, const double *p, const float *label, size_t n, double threshold,
-                kn_error *err) KN_MUST_CHECK;
-
-/* Every way to cut the pairs in two: with d < threshold there are tp duplicates
- * and fp others. From no pair to all, distances rising; *cuts = distinct
- * distances + 1 of them, kn_alloc'd. The points of a ROC curve (fp/N, tp/P) and
- * of a precision-recall curve (tp/P, tp/(tp+fp)). Errors as sm_evaluate's. */
-typedef struct sm_cut {
-    double threshold;
-    size_t tp, fp;
-} sm_cut;
-sm_cut *sm_cuts(const float *d, const float *label, size_t n, size_t *cuts, kn_error *err);
-
-/* The bins of ece: a reliability diagram is positives/n over sum_p/n. */
-enum { SM_BINS = 15 };
-typedef struct sm_bin {
-    size_t n, positives;
-    double sum_p;
-} sm_bin;
-int sm_reliability(sm_bin bin[SM_BINS], const double *p, const float *label, size_t n, kn_error *err) KN_MUST_CHECK;
 
 /* ---- index.c: exact search --------------------------------------------------------------------- */
 

@@ -5,8 +5,8 @@
 #include <math.h>
 #include <string.h>
 
-/* What a step needs to know, uploaded in one piece. The batch's labels, then
- * rows follow: rows 0..B-1 are the first questions, B..2B-1 the second. */
+/* What a step needs to know, uploaded in one piece. The batch's targets, then
+ * the numbers of its rows follow, if the task has a table. */
 typedef struct feed {
     kn_step step;
     float tail[];
@@ -15,44 +15,46 @@ typedef struct feed {
 /* Argument of a recorded step: its size is part of the recording. */
 typedef struct sized {
     sm_stepper *s;
-    size_t pairs;
+    size_t items, rows;
 } sized;
 
 struct sm_stepper {
     const sm_train_options *o;
-    const sm_pairs *p;
+    const sm_task *task;
     kn_backend *be;
     sm_net *net;
     const sm_graph *graph;
+    size_t batch, rows;     /* the most items and rows of a step */
+    size_t still;           /* parameters that do not move, from the start of the block */
     float *block;           /* device, all below */
     float *m, *v;           /* moments */
     float *loss, *distance; /* [batch] */
     float *sum, *total;     /* [1] of a batch, of all since sm_stepper_loss */
     feed *device, *host;
     size_t feed_bytes;
-    float *table;           /* p->x on the device; NULL where the device can read the host's */
-    sized whole, part;      /* the two sizes of batches in an epoch */
+    float *table;           /* the task's on the device; NULL where the device can read the host's */
+    sized whole, part;      /* the sizes of batches: whole ones, and the newest other one */
 };
 
 enum { SLOT_WHOLE, SLOT_PART };
 
-static float *labels_of(feed *f)
+static float *targets_of(feed *f)
 {
     return f->tail;
 }
 
 /* A row number takes the room of a float. */
-static uint32_t *rows_of(feed *f, size_t batch)
+static uint32_t *rows_of(const sm_stepper *s, feed *f)
 {
-    return (uint32_t *)(void *)(f->tail + batch);
+    return (uint32_t *)(void *)(f->tail + s->batch);
 }
 
-static int allocate(sm_stepper *s, size_t batch, kn_error *err)
+static int allocate(sm_stepper *s, kn_error *err)
 {
     kn_backend *be = s->be;
-    size_t P = (s->graph->params + 15) / 16 * 16, B = (batch + 15) / 16 * 16; /* keeps each on 64 bytes */
-    s->feed_bytes = sizeof(feed) + 3 * batch * sizeof(float);
-    s->net = sm_net_new(s->graph, be, 2 * batch, true, err);
+    size_t P = (s->graph->params + 15) / 16 * 16, B = (s->batch + 15) / 16 * 16; /* keeps each on 64 bytes */
+    s->feed_bytes = sizeof(feed) + (s->batch + (s->task->table ? s->rows : 0)) * sizeof(float);
+    s->net = sm_net_new(s->graph, be, s->rows, true, err);
     s->block = s->net ? be->alloc(be, (2 * P + 2 * B + 32) * sizeof(float), err) : NULL;
     s->device = s->block ? be->alloc(be, s->feed_bytes, err) : NULL;
     s->host = s->device ? kn_alloc(s->feed_bytes, 1, err) : NULL;
@@ -64,39 +66,44 @@ static int allocate(sm_stepper *s, size_t batch, kn_error *err)
     s->distance = s->loss + B;
     s->sum = s->distance + B;
     s->total = s->sum + 16;
-    if (be->host_memory)
+    if (be->host_memory || !s->task->table)
         return 0;
-    size_t bytes = s->p->rows * s->p->dim * sizeof(float);
+    size_t bytes = s->task->table_rows * s->task->dim * sizeof(float);
     s->table = be->alloc(be, bytes, err);
     if (!s->table)
         return -1;
-    be->upload(be, s->table, s->p->x, bytes);
+    be->upload(be, s->table, s->task->table, bytes);
     return 0;
 }
 
-sm_stepper *sm_stepper_new(const sm_graph *g, const sm_train_options *o, const sm_pairs *p, kn_backend *be,
+sm_stepper *sm_stepper_new(const sm_graph *g, const sm_train_options *o, const sm_task *task, kn_backend *be,
                            kn_error *err)
 {
     sm_stepper *s = kn_alloc(1, sizeof *s, err);
     if (!s)
         return NULL;
-    size_t batch = (size_t)o->batch < p->pairs ? (size_t)o->batch : p->pairs;
-    *s = (sm_stepper){.o = o, .p = p, .be = be, .graph = g};
-    s->whole = (sized){s, batch};
-    s->part = (sized){s, p->pairs % batch};
-    if (allocate(s, batch, err)) {
+    size_t rows = task->target == SM_PAIRS ? 2 * task->batch : task->batch;
+    *s = (sm_stepper){.o = o, .task = task, .be = be, .graph = g, .batch = task->batch, .rows = rows};
+    s->whole = (sized){s, task->batch, rows};
+    s->part = (sized){.s = s};
+    if (allocate(s, err)) {
         sm_stepper_free(s);
         return NULL;
     }
     return s;
 }
 
+static void forget(sm_stepper *s)
+{
+    s->be->forget(s->be, SLOT_WHOLE);
+    s->be->forget(s->be, SLOT_PART);
+}
+
 void sm_stepper_free(sm_stepper *s)
 {
     if (!s)
         return;
-    s->be->forget(s->be, SLOT_WHOLE);
-    s->be->forget(s->be, SLOT_PART);
+    forget(s);
     s->be->dealloc(s->be, s->table);
     s->be->dealloc(s->be, s->device);
     s->be->dealloc(s->be, s->block);
@@ -119,19 +126,25 @@ void sm_stepper_set(sm_stepper *s, const sm_state *state)
     s->be->upload(s->be, s->v, state->v, s->graph->params * sizeof *s->v);
 }
 
+void sm_stepper_freeze(sm_stepper *s, int n)
+{
+    s->still = sm_net_freeze(s->net, n);
+    forget(s);
+}
+
 /* ---- one step ------------------------------------------------------------------------- */
 
 static void update(sm_stepper *s)
 {
     const sm_train_options *o = s->o;
     kn_backend *be = s->be;
-    float *params = sm_net_params(s->net), *grads = sm_net_grads(s->net);
-    size_t n = s->graph->params;
+    size_t k = s->still, n = s->graph->params - k;
+    float *params = sm_net_params(s->net) + k, *grads = sm_net_grads(s->net) + k;
     if (o->optimizer == SM_ADAM)
-        be->adam(be, params, s->m, s->v, grads, &s->device->step, (float)o->beta1, (float)o->beta2, (float)o->epsilon,
-                 (float)o->decay, n);
+        be->adam(be, params, s->m + k, s->v + k, grads, &s->device->step, (float)o->beta1, (float)o->beta2,
+                 (float)o->epsilon, (float)o->decay, n);
     else
-        be->sgd(be, params, s->m, grads, &s->device->step, (float)o->momentum, (float)o->decay, o->nesterov, n);
+        be->sgd(be, params, s->m + k, grads, &s->device->step, (float)o->momentum, (float)o->decay, o->nesterov, n);
 }
 
 static void step_ops(void *arg)
@@ -139,36 +152,39 @@ static void step_ops(void *arg)
     const sized *z = arg;
     sm_stepper *s = z->s;
     kn_backend *be = s->be;
-    const sm_train_options *o = s->o;
-    size_t B = z->pairs, D = s->p->dim, E = s->graph->output_width;
-    const float *table = s->table ? s->table : s->p->x;
-    be->gather(be, sm_net_input(s->net), table, rows_of(s->device, s->whole.pairs), 2 * B, D);
-    sm_net_forward(s->net, 2 * B, &s->device->step, o->seed);
-    be->pair_loss(be, s->loss, s->distance, sm_net_output_grad(s->net), sm_net_output(s->net), labels_of(s->device),
-                  o->distance, o->loss, (float)o->margin, B, E);
-    be->sum(be, s->sum, s->loss, B);
+    const float *table = s->table ? s->table : s->task->table;
+    if (table)
+        be->gather(be, sm_net_input(s->net), table, rows_of(s, s->device), z->rows, s->task->dim);
+    sm_net_forward(s->net, z->rows, &s->device->step, s->o->seed);
+    sm_objective(be, s->loss, s->distance, sm_net_output_grad(s->net), sm_net_output(s->net), targets_of(s->device),
+                 s->task->target, s->o, z->items, s->graph->output_width);
+    be->sum(be, s->sum, s->loss, z->items);
     be->add(be, s->total, s->total, s->sum, 1);
-    sm_net_backward(s->net, 2 * B, &s->device->step, o->seed);
+    sm_net_backward(s->net, z->rows, &s->device->step, s->o->seed);
     update(s);
 }
 
-void sm_stepper_train(sm_stepper *s, const uint32_t *pair, size_t count, uint64_t step, double lr)
+void sm_stepper_train(sm_stepper *s, const sm_batch *b, uint64_t step, double lr)
 {
-    float *label = labels_of(s->host);
-    uint32_t *row = rows_of(s->host, s->whole.pairs);
+    kn_backend *be = s->be;
     double t = (double)step + 1;
-    for (size_t i = 0; i < count; i++) {
-        label[i] = s->p->label[pair[i]];
-        row[i] = s->p->q1[pair[i]];
-        row[count + i] = s->p->q2[pair[i]];
-    }
+    memcpy(targets_of(s->host), b->target, b->items * sizeof(float));
+    if (b->row)
+        memcpy(rows_of(s, s->host), b->row, b->rows * sizeof *b->row);
+    else
+        be->upload(be, sm_net_input(s->net), b->x, b->rows * s->task->dim * sizeof *b->x);
     s->host->step = (kn_step){.lr = (float)lr, .bias1 = (float)(1 / (1 - pow(s->o->beta1, t))),
                               .bias2 = (float)(1 / (1 - pow(s->o->beta2, t))), .count = step};
-    s->be->upload(s->be, s->device, s->host, s->feed_bytes);
-    if (count == s->whole.pairs)
-        s->be->run(s->be, SLOT_WHOLE, step_ops, &s->whole);
-    else
-        s->be->run(s->be, SLOT_PART, step_ops, &s->part);
+    be->upload(be, s->device, s->host, s->feed_bytes);
+    if (b->items == s->whole.items) {
+        be->run(be, SLOT_WHOLE, step_ops, &s->whole);
+        return;
+    }
+    if (b->items != s->part.items)
+        be->forget(be, SLOT_PART);
+    s->part.items = b->items;
+    s->part.rows = b->rows;
+    be->run(be, SLOT_PART, step_ops, &s->part);
 }
 
 int sm_stepper_loss(sm_stepper *s, double *loss, kn_error *err)

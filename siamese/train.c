@@ -1,5 +1,6 @@
-/* The training loop: epochs of seeded shuffles, the best weights by dev AUC, a
- * checkpoint after each epoch, a calibrated model at the end. Start at sm_train. */
+/* The training loop, one for vectors and images: epochs of steps, the best
+ * weights by a dev set, a checkpoint after each epoch, a model at the end. What
+ * is trained on is a task (train.h). Start at sm_train_task. */
 #include "siamese/train.h"
 
 #include <inttypes.h>
@@ -7,36 +8,30 @@
 #include <string.h>
 
 typedef struct trainer {
-    const sm_train_options *o;
+    const sm_task *task;
+    sm_train_options o;          /* the caller's, but for epochs by time */
     const sm_train_control *c;
-    const sm_pairs *train, *dev; /* dev->pairs 0: none */
     kn_backend *be;
     sm_model *model;             /* its blocks hold the weights that dev is run with */
     sm_stepper *stepper;
     sm_state state;
     sm_run_id id;
-    uint32_t *order;             /* [train->pairs] */
-    float *distance;             /* [dev->pairs] */
-    uint64_t steps;              /* of an epoch */
 } trainer;
 
 /* ---- the dev part ------------------------------------------------------------------- */
 
-static double pair_loss(const sm_train_options *o, double d, bool same)
+/* Runs judge, or finish, with these weights in the model. */
+static int judge_with(trainer *t, sm_judgement *j, const float *params, const float *stats, bool last, kn_error *err)
 {
-    double gap = d < o->margin ? o->margin - d : 0;
-    if (o->loss == KN_CONTRASTIVE)
-        return same ? d * d : gap * gap;
-    return same ? d : gap;
-}
-
-/* Distances of the dev part with the weights of the model. */
-static int dev_distances(trainer *t, const float *params, const float *stats, kn_error *err)
-{
+    const sm_task *task = t->task;
     memcpy(t->model->params, params, t->state.P * sizeof *params);
     memcpy(t->model->stats, stats, t->state.S * sizeof *stats);
+    *j = (sm_judgement){0};
+    if (!task->dev)
+        return 0;
     sm_encoder *e = sm_encoder_new(t->model, t->be, err);
-    int rc = e ? sm_distances(e, t->distance, t->dev, err) : -1;
+    int rc = !e ? -1 : last && task->finish ? task->finish(task->arg, j, e, t->model, err)
+                                            : task->judge(task->arg, j, e, &t->o, err);
     sm_encoder_free(e);
     return rc;
 }
@@ -46,22 +41,12 @@ static int dev_distances(trainer *t, const float *params, const float *stats, kn
 static int judge(trainer *t, sm_epoch *report, kn_error *err)
 {
     sm_state *s = &t->state;
-    sm_metrics metrics;
-    report->dev_loss = report->dev_auc = report->dev_accuracy = NAN;
-    if (t->dev->pairs) {
-        if (dev_distances(t, s->params, s->stats, err) ||
-            sm_evaluate(&metrics, t->distance, NULL, t->dev->label, t->dev->pairs, 0.5, err))
-            return -1;
-        report->dev_loss = 0;
-        for (size_t i = 0; i < t->dev->pairs; i++)
-            report->dev_loss += pair_loss(t->o, (double)t->distance[i], t->dev->label[i] > 0) / (double)t->dev->pairs;
-        report->dev_auc = metrics.auc;
-        report->dev_accuracy = metrics.accuracy_best;
-    }
-    report->best = !t->dev->pairs || s->best_epoch == 0 || metrics.auc > s->best_auc;
+    if (judge_with(t, &report->dev, s->params, s->stats, false, err))
+        return -1;
+    report->best = !t->task->dev || s->best_epoch == 0 || report->dev.score > s->best_score;
     if (report->best) {
         s->best_epoch = s->epoch;
-        s->best_auc = report->dev_auc;
+        s->best_score = report->dev.score;
         memcpy(s->best_params, s->params, s->P * sizeof *s->params);
         memcpy(s->best_stats, s->stats, s->S * sizeof *s->stats);
     }
@@ -70,33 +55,25 @@ static int judge(trainer *t, sm_epoch *report, kn_error *err)
 
 /* ---- an epoch --------------------------------------------------------------------------- */
 
-/* The order of epoch number s->epoch, from 0. */
-static void shuffle(trainer *t)
-{
-    kn_rng rng = kn_rng_new(t->o->seed, KN_STREAM_SHUFFLE, (uint32_t)t->state.epoch);
-    for (size_t i = 0; i < t->train->pairs; i++)
-        t->order[i] = (uint32_t)i;
-    kn_rng_shuffle(&rng, t->order, (uint32_t)t->train->pairs);
-}
-
-/* Steps over all batches. *trained counts the pairs that were in one. */
+/* Steps over all batches of an epoch. *trained counts what was in them. */
 static int run_batches(trainer *t, size_t *trained, kn_error *err)
 {
     const sm_train_control *c = t->c;
-    size_t N = t->train->pairs, B = (size_t)t->o->batch;
+    const sm_task *task = t->task;
     double told = kn_seconds();
     uint64_t step = t->state.steps;
-    for (size_t at = 0; at + 1 < N; at += B) {
-        size_t count = N - at < B ? N - at : B;
+    sm_batch b;
+    for (size_t i = 0; i < task->steps; i++, step++) {
         if (c->stop && c->stop(c->arg))
             return kn_fail(err, "stopped in epoch %" PRIu64 " of %d: nothing is lost but this epoch, --resume goes on from there",
-                           t->state.epoch + 1, t->o->epochs);
-        sm_stepper_train(t->stepper, t->order + at, count, step, sm_rate(t->o, step, t->steps));
-        step++;
-        *trained = at + count;
+                           t->state.epoch + 1, t->o.epochs);
+        if (task->next(task->arg, &b, step, err))
+            return -1;
+        sm_stepper_train(t->stepper, &b, step, sm_rate(&t->o, step, task->steps));
+        *trained += b.items;
         if (c->progress && kn_seconds() - told > 0.1) {
             told = kn_seconds();
-            c->progress(c->arg, (int)t->state.epoch + 1, *trained, N);
+            c->progress(c->arg, (int)t->state.epoch + 1, *trained, task->train);
         }
     }
     t->state.steps = step;
@@ -106,19 +83,20 @@ static int run_batches(trainer *t, size_t *trained, kn_error *err)
 static int run_epoch(trainer *t, kn_error *err)
 {
     sm_state *s = &t->state;
-    sm_epoch report = {.epoch = (int)s->epoch + 1, .epochs = t->o->epochs};
+    sm_epoch report = {.epoch = (int)s->epoch + 1, .epochs = t->o.epochs};
     size_t trained = 0;
     double loss, start = kn_seconds();
-    shuffle(t);
+    if (t->o.freeze && s->epoch == (uint64_t)t->o.freeze_epochs)
+        sm_stepper_freeze(t->stepper, 0);
     if (run_batches(t, &trained, err) || sm_stepper_loss(t->stepper, &loss, err))
         return -1;
     report.seconds = kn_seconds() - start;
-    report.pairs_per_second = (double)trained / report.seconds;
-    report.loss = loss / (double)trained;
-    report.lr = sm_rate(t->o, s->steps - 1, t->steps);
+    report.rate = (double)trained / report.seconds;
+    report.loss = loss / (double)(t->task->target == SM_GROUPS ? t->task->steps : trained);
+    report.lr = sm_rate(&t->o, s->steps - 1, t->task->steps);
     if (!isfinite(report.loss))
         return kn_fail(err, "the loss is no longer a number in epoch %d: lower --lr (now %g), or give it --warmup; or the "
-                       "vectors hold NaN", report.epoch, t->o->lr);
+                       "input holds NaN", report.epoch, t->o.lr);
     sm_stepper_get(t->stepper, s);
     s->epoch++;
     if (judge(t, &report, err))
@@ -130,28 +108,60 @@ static int run_epoch(trainer *t, kn_error *err)
     return 0;
 }
 
-/* ---- a run -------------------------------------------------------------------------------- */
+/* ---- epochs by time ------------------------------------------------------------------------ */
 
-static int check_data(const sm_pairs *train, const sm_pairs *dev, kn_error *err)
+/* How many epochs fit into c->seconds, told from a few steps and one judgement,
+ * whose effects are undone. */
+static int epochs_that_fit(trainer *t, kn_error *err)
 {
-    size_t same = 0;
-    if (train->pairs < 2 || train->pairs > UINT32_MAX)
-        return kn_fail(err, "%zu pairs cannot be trained on", train->pairs);
-    if (!dev->pairs)
-        return 0;
-    if (dev->dim != train->dim)
-        return kn_fail(err, "vectors of %zu numbers for training, of %zu for dev", train->dim, dev->dim);
-    for (size_t i = 0; i < dev->pairs; i++)
-        same += dev->label[i] > 0;
-    if (same == 0 || same == dev->pairs)
-        return kn_fail(err, "the dev part (%zu pairs) must hold duplicates and others: it decides which weights are kept",
-                       dev->pairs);
+    enum { WARM = 3, LEAST = 10 };
+    const double enough = 3; /* seconds */
+    sm_batch b;
+    sm_judgement j;
+    double start = 0, spent = 0, loss;
+    uint64_t step = 0;
+    for (; step < LEAST || spent < enough; step++) {
+        if (step == WARM)
+            start = kn_seconds();
+        if (t->task->next(t->task->arg, &b, step, err))
+            return -1;
+        sm_stepper_train(t->stepper, &b, step, 0);
+        spent = step > WARM ? kn_seconds() - start : 0;
+    }
+    if (sm_stepper_loss(t->stepper, &loss, err))
+        return -1;
+    spent = (kn_seconds() - start) / (double)(step - WARM) * (double)t->task->steps;
+    sm_stepper_set(t->stepper, &t->state);
+    start = kn_seconds();
+    if (judge_with(t, &j, t->state.params, t->state.stats, false, err))
+        return -1;
+    double fit = t->c->seconds / (spent + kn_seconds() - start);
+    t->o.epochs = fit < 1 ? 1 : fit > 1e6 ? 1000000 : (int)fit;
     return 0;
 }
 
-static int same_parts(const sm_graph *a, const sm_graph *b)
+/* A run by time that goes on has the epochs that its start gave it. */
+static int plan_epochs(trainer *t, kn_error *err)
 {
-    bool same = a->parts == b->parts;
+    int planned = t->c->checkpoint && t->c->resume ? sm_checkpoint_epochs(t->c->checkpoint, err) : 0;
+    if (planned < 0)
+        return -1;
+    if (planned > 0)
+        t->o.epochs = planned;
+    else if (epochs_that_fit(t, err))
+        return -1;
+    kn_free(t->model->settings);
+    t->model->settings = sm_train_settings(&t->o, t->task->settings, err);
+    t->id.settings = t->model->settings;
+    return t->model->settings ? 0 : -1;
+}
+
+/* ---- a run -------------------------------------------------------------------------------- */
+
+/* Is a the first part of b? Then its parameters are the first of b's. */
+static bool begins_with(const sm_graph *b, const sm_graph *a)
+{
+    bool same = a->parts <= b->parts;
     for (int i = 0; same && i < a->parts; i++)
         same = !strcmp(a->part[i].name, b->part[i].name) && a->part[i].ndim == b->part[i].ndim &&
                !memcmp(a->part[i].shape, b->part[i].shape, sizeof a->part[i].shape);
@@ -172,7 +182,7 @@ static float start_scale(const sm_train_options *o, size_t width)
     }
 }
 
-/* Weights at the start: a checkpoint's, another model's, or drawn. */
+/* Weights at the start: drawn, or another model's where it has them. */
 static int start_state(trainer *t, kn_error *err)
 {
     sm_state *s = &t->state;
@@ -180,27 +190,29 @@ static int start_state(trainer *t, kn_error *err)
     const sm_model *init = t->c->init;
     if (sm_state_new(s, g->params, g->stats, err))
         return -1;
-    if (init && !same_parts(init->graph, g))
+    if (init && !begins_with(g, init->graph))
         return kn_fail(err, "the model to start from has another network");
-    sm_graph_init(g, s->params, s->stats, t->o->seed);
-    sm_graph_scale(g, s->params, start_scale(t->o, g->output_width));
+    sm_graph_init(g, s->params, s->stats, t->o.seed);
+    if (t->task->target == SM_PAIRS || t->task->target == SM_GROUPS)
+        sm_graph_scale(g, s->params, start_scale(&t->o, g->output_width));
     if (init) {
-        memcpy(s->params, init->params, s->P * sizeof *s->params);
-        memcpy(s->stats, init->stats, s->S * sizeof *s->stats);
+        memcpy(s->params, init->params, init->graph->params * sizeof *s->params);
+        memcpy(s->stats, init->stats, init->graph->stats * sizeof *s->stats);
     }
-    return t->c->checkpoint && t->c->resume && sm_checkpoint_load(s, &t->id, t->c->checkpoint, err) < 0 ? -1 : 0;
+    return 0;
 }
 
 static int make_model(trainer *t, kn_error *err)
 {
-    const sm_train_options *o = t->o;
+    const sm_train_options *o = &t->o;
+    const sm_task *task = t->task;
     sm_model *m = t->model = kn_alloc(1, sizeof *m, err);
     char *text = m ? sm_arch_text(o->arch, o->dropout, err) : NULL;
     if (!text)
         return -1;
-    m->graph = sm_graph_parse(text, t->train->dim, err);
+    m->graph = sm_graph_parse(text, task->dim, err);
     kn_free(text);
-    m->settings = m->graph ? sm_train_settings(o, err) : NULL;
+    m->settings = m->graph ? sm_train_settings(o, task->settings, err) : NULL;
     m->params = m->settings ? kn_alloc(m->graph->params, sizeof *m->params, err) : NULL;
     m->stats = m->params ? kn_alloc(m->graph->stats, sizeof *m->stats, err) : NULL;
     if (!m->stats)
@@ -210,91 +222,71 @@ static int make_model(trainer *t, kn_error *err)
     m->margin = o->margin;
     m->threshold = 0.5;
     m->seed = o->seed;
-    m->recipe = t->train->recipe;
-    m->recipe_bytes = t->train->recipe_bytes;
-    if (t->train->digest)
-        snprintf(m->digest, sizeof m->digest, "%s", t->train->digest);
+    m->recipe = task->recipe;
+    m->recipe_bytes = task->recipe_bytes;
+    if (task->digest)
+        snprintf(m->digest, sizeof m->digest, "%s", task->digest);
     t->id = (sm_run_id){.settings = m->settings, .network = m->graph->text, .train = m->digest,
-                        .dev = t->dev->digest ? t->dev->digest : ""};
+                        .dev = task->dev_digest ? task->dev_digest : ""};
     return 0;
 }
 
 static int prepare(trainer *t, kn_error *err)
 {
-    size_t N = t->train->pairs, B = (size_t)t->o->batch;
-    if (check_data(t->train, t->dev, err) || make_model(t, err) || start_state(t, err))
+    if (sm_objective_check(t->task->target, t->o.loss, err) || make_model(t, err) || start_state(t, err))
         return -1;
-    t->steps = N / B + (N % B > 1);
-    t->order = kn_alloc(N, sizeof *t->order, err);
-    t->distance = t->order ? kn_alloc(t->dev->pairs, sizeof *t->distance, err) : NULL;
-    t->stepper = t->distance ? sm_stepper_new(t->model->graph, t->o, t->train, t->be, err) : NULL;
+    t->stepper = sm_stepper_new(t->model->graph, &t->o, t->task, t->be, err);
     if (!t->stepper)
         return -1;
     sm_stepper_set(t->stepper, &t->state);
+    if (t->c->seconds > 0 && plan_epochs(t, err))
+        return -1;
+    if (t->c->checkpoint && t->c->resume && sm_checkpoint_load(&t->state, &t->id, t->c->checkpoint, err) < 0)
+        return -1;
+    sm_stepper_set(t->stepper, &t->state);
+    if (t->state.epoch < (uint64_t)t->o.freeze_epochs)
+        sm_stepper_freeze(t->stepper, t->o.freeze);
     return 0;
 }
 
 static bool is_over(const trainer *t)
 {
-    uint64_t epoch = t->state.epoch, patience = (uint64_t)t->o->patience;
-    return epoch >= (uint64_t)t->o->epochs || (patience && epoch - t->state.best_epoch >= patience);
+    uint64_t epoch = t->state.epoch, patience = (uint64_t)t->o.patience;
+    return epoch >= (uint64_t)t->o.epochs || (patience && epoch - t->state.best_epoch >= patience);
 }
 
-/* The model with the best weights, calibrated on the dev part. */
+/* The model with the best weights, and what the dev part says of it. */
 static int finish(trainer *t, kn_error *err)
 {
-    sm_model *m = t->model;
-    const sm_state *s = &t->state;
-    sm_metrics metrics;
-    if (t->dev->pairs) {
-        if (dev_distances(t, s->best_params, s->best_stats, err) ||
-            sm_model_calibrate(m, t->distance, t->dev->label, t->dev->pairs, err) < 0 ||
-            sm_evaluate(&metrics, t->distance, NULL, t->dev->label, t->dev->pairs, m->threshold, err))
-            return -1;
-    } else {
-        memcpy(m->params, s->best_params, s->P * sizeof *m->params);
-        memcpy(m->stats, s->best_stats, s->S * sizeof *m->stats);
-    }
+    sm_judgement j;
+    if (judge_with(t, &j, t->state.best_params, t->state.best_stats, true, err))
+        return -1;
     if (t->c->finish)
-        t->c->finish(t->c->arg, (int)s->best_epoch, t->dev->pairs ? &metrics : NULL);
+        t->c->finish(t->c->arg, (int)t->state.best_epoch, &j);
     return 0;
 }
 
-static sm_model *run(trainer *t, kn_error *err)
+static int run(trainer *t, kn_error *err)
 {
     int rc = prepare(t, err);
     if (!rc && t->c->start)
-        t->c->start(t->c->arg, t->model->graph, t->train->pairs, t->dev->pairs, (int)t->state.epoch);
+        t->c->start(t->c->arg, &(sm_run){.graph = t->model->graph, .unit = t->task->unit, .train = t->task->train,
+                                         .dev = t->task->dev, .epochs = t->o.epochs, .done = (int)t->state.epoch});
     while (!rc && !is_over(t))
         rc = run_epoch(t, err);
-    if (!rc)
-        rc = finish(t, err);
-    sm_stepper_free(t->stepper);
-    sm_state_free(&t->state);
-    kn_free(t->order);
-    kn_free(t->distance);
-    if (rc) {
-        sm_model_free(t->model);
-        return NULL;
-    }
-    return t->model;
+    return rc ? rc : finish(t, err);
 }
 
-sm_model *sm_train(const sm_pairs *train, const sm_pairs *dev, const sm_train_options *o,
-                   const sm_train_control *control, kn_backend *be, kn_error *err)
+sm_model *sm_train_task(const sm_task *task, const sm_train_options *o, const sm_train_control *control,
+                        kn_backend *be, kn_error *err)
 {
     static const sm_train_control alone;
-    sm_pairs rest = {0}, held = {0};
-    sm_model *m = NULL;
-    if (sm_train_check(o, err))
-        return NULL;
-    bool cut = !dev && o->hold_out > 0;
-    if (!cut || !sm_pairs_hold_out(&rest, &held, train, o->hold_out, o->seed, err)) {
-        trainer t = {.o = o, .c = control ? control : &alone, .be = be, .train = cut ? &rest : train,
-                     .dev = dev ? dev : &held};
-        m = run(&t, err);
-    }
-    sm_pairs_close(&rest);
-    sm_pairs_close(&held);
-    return m;
+    trainer t = {.task = task, .o = *o, .c = control ? control : &alone, .be = be};
+    int rc = run(&t, err);
+    sm_stepper_free(t.stepper);
+    sm_state_free(&t.state);
+    if (!rc)
+        return t.model;
+    sm_model_free(t.model);
+    return NULL;
 }

@@ -138,12 +138,12 @@ static void errors_name_the_line(void **state)
     refuse("linear 4; add", "line 1: add needs the name");
     refuse("linear 4; add x", "line 1: no result above is named 'x'");
     refuse("linear 4; x: add x", "line 1: no result above is named 'x'");
-    refuse("linear 4\nadd input", "line 2: add needs results of one width, not 4 and 8");
+    refuse("linear 4\nadd input", "line 2: add needs results of one shape, not 1x1x4 and 1x1x8");
     refuse("x: linear 8; x: relu", "line 1: the name 'x' is taken");
     refuse("input: linear 8", "line 1: the name 'input' is taken");
     refuse("3x: linear 8", "line 1: '3x' is no name");
     refuse(": linear 8", "line 1: '' is no name");
-    refuse("linear 8; input", "'input' is no op");
+    refuse("linear 8; input", "input, the shape of what is read, stands before all ops");
     refuse("linear 8; concat", "line 1: concat needs the name");
     refuse("linear 8; concat input input input input input input input input input", "at most 8 results");
     refuse("linear 8; concat input input input input input input input input input input input input input", "at most");
@@ -156,7 +156,7 @@ static void too_large_is_an_error(void **state)
     (void)state;
     kn_error err = {{0}};
     assert_null(sm_graph_parse("linear 4", 0, &err));
-    assert_null(sm_graph_parse("linear 4", (size_t)SM_MAX_WIDTH + 1, &err));
+    assert_null(sm_graph_parse("linear 4", (size_t)SM_MAX_NUMBERS + 1, &err));
     kn_buf many = {0};
     for (int i = 0; i < SM_MAX_NODES; i++)
         assert_int_equal(kn_buf_adds(&many, "linear 65536\n", NULL), 0);

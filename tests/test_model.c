@@ -33,7 +33,7 @@ static void comes_back_as_it_was(void **state)
         kn_error err;
         size_t n;
         m->threshold = -hard[i], m->alpha = -hard[i], m->beta = m->margin = hard[i];
-        m->distance = (kn_distance)(i % 3), m->loss = (kn_pair_loss)(i % 2), m->calibrated = i % 2;
+        m->distance = (kn_distance)(i % 3), m->loss = (sm_loss)(i % 2), m->calibrated = i % 2;
         m->seed = i == 0 ? 0 : UINT64_MAX / i;
         m->recipe_bytes = i * 9;
         assert_int_equal(sm_model_save(m, path, &err), 0);

@@ -99,18 +99,18 @@ typedef struct watch {
     size_t train, dev;
 } watch;
 
-static void on_start(void *arg, const sm_graph *g, size_t train, size_t dev, int done)
+static void on_start(void *arg, const sm_run *r)
 {
     watch *w = arg;
-    assert_true(g->params > 0 && done >= 0);
-    w->train = train;
-    w->dev = dev;
+    assert_true(r->graph->params > 0 && r->done >= 0);
+    w->train = r->train;
+    w->dev = r->dev;
 }
 
 static void on_epoch(void *arg, const sm_epoch *e)
 {
     watch *w = arg;
-    assert_true(w->epochs < 32 && isfinite(e->loss) && e->pairs_per_second > 0);
+    assert_true(w->epochs < 32 && isfinite(e->loss) && e->rate > 0);
     w->epoch[w->epochs++] = *e;
 }
 
@@ -132,13 +132,13 @@ static void learns(void **state)
     (void)state;
     static const struct {
         kn_distance distance;
-        kn_pair_loss loss;
+        sm_loss loss;
         sm_optimizer optimizer;
         double lr;
         bool nesterov;
-    } ways[] = {{KN_EUCLIDEAN, KN_CONTRASTIVE, SM_ADAM, 0.01, false}, {KN_L1, KN_HINGE, SM_ADAM, 0.01, false},
-                {KN_COSINE, KN_CONTRASTIVE, SM_ADAM, 0.01, false}, {KN_EUCLIDEAN, KN_CONTRASTIVE, SM_SGD, 0.05, false},
-                {KN_EUCLIDEAN, KN_CONTRASTIVE, SM_SGD, 0.05, true}};
+    } ways[] = {{KN_EUCLIDEAN, SM_CONTRASTIVE, SM_ADAM, 0.01, false}, {KN_L1, SM_HINGE, SM_ADAM, 0.01, false},
+                {KN_COSINE, SM_CONTRASTIVE, SM_ADAM, 0.01, false}, {KN_EUCLIDEAN, SM_CONTRASTIVE, SM_SGD, 0.05, false},
+                {KN_EUCLIDEAN, SM_CONTRASTIVE, SM_SGD, 0.05, true}};
     task train = task_new(900, 0), dev = task_new(300, 1);
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         watch w = {0};
@@ -155,7 +155,7 @@ static void learns(void **state)
         kn_buf_free(&m);
         double best = 0;
         for (int k = 0; k < w.epochs; k++)
-            best = fmax(best, w.epoch[k].dev_auc);
+            best = fmax(best, w.epoch[k].dev.pairs.auc);
         if (!(best > 0.9) || !(w.epoch[7].loss < 0.8 * w.epoch[0].loss))
             fail_msg("way %zu: AUC %g, loss %g to %g", i, best, w.epoch[0].loss, w.epoch[7].loss);
         assert_int_equal(w.train, 900);
@@ -278,7 +278,7 @@ static void the_last_batch(void **state)
         kn_buf m = trained(&t.p, NULL, &o, &c, naive);
         kn_buf_free(&m);
         assert_int_equal(w.steps, 3 * cases[i].steps);
-        assert_true(isnan(w.epoch[0].dev_auc));
+        assert_true(w.epoch[0].dev.n == 0);
         task_free(&t);
     }
 
@@ -323,10 +323,10 @@ static void the_best_weights_are_kept(void **state)
     assert_non_null(m);
     double best = 0;
     for (int i = 0; i < w.epochs; i++) {
-        assert_int_equal(w.epoch[i].best, w.epoch[i].dev_auc > best);
-        best = fmax(best, w.epoch[i].dev_auc);
+        assert_int_equal(w.epoch[i].best, w.epoch[i].dev.pairs.auc > best);
+        best = fmax(best, w.epoch[i].dev.pairs.auc);
     }
-    assert_true(w.epoch[w.epochs - 1].dev_auc < best);
+    assert_true(w.epoch[w.epochs - 1].dev.pairs.auc < best);
     float *d = kn_alloc(200, sizeof *d, NULL);
     sm_metrics metrics;
     sm_encoder *e = sm_encoder_new(m, naive, &err);

@@ -87,7 +87,7 @@ static void read_options(int argc, char **argv)
     schedule_epochs = o.schedule_epochs, batch = o.batch, epochs = o.epochs, patience = o.patience;
     tool_start(&train, argc, argv, &n);
     o.distance = (kn_distance)place(sm_distance_words, distance);
-    o.loss = (kn_pair_loss)place(sm_loss_words, loss);
+    o.loss = (sm_loss)place(sm_loss_words, loss);
     o.optimizer = (sm_optimizer)place(sm_optimizer_words, optimizer);
     o.schedule = (sm_schedule)place(sm_schedule_words, schedule);
     o.schedule_epochs = (int)schedule_epochs, o.batch = (int)batch, o.epochs = (int)epochs, o.patience = (int)patience;
