@@ -104,12 +104,79 @@ static void backward_pair(kn_backend *be, float *const dx[PARTS], const float *d
     be->dealloc(be, loss);
 }
 
+/* ---- images: two of 3 x 2, or one of 3 x 4, of 2 channels ----------------------- */
+
+enum { IMAGE_CASES = 4, PIXELS = 24 };
+
+static const struct {
+    size_t N;
+    kn_window win;
+} image_cases[IMAGE_CASES] = {
+    {1, {.H = 3, .W = 4, .C = 2, .KH = 2, .KW = 2, .stride = 1, .pad = 0, .dilation = 1, .P = 2, .Q = 3}},
+    {1, {.H = 3, .W = 4, .C = 2, .KH = 2, .KW = 2, .stride = 2, .pad = 1, .dilation = 1, .P = 2, .Q = 3}},
+    {1, {.H = 3, .W = 4, .C = 2, .KH = 2, .KW = 2, .stride = 1, .pad = 1, .dilation = 2, .P = 3, .Q = 4}},
+    {2, {.H = 3, .W = 2, .C = 2, .KH = 2, .KW = 2, .stride = 1, .pad = 1, .dilation = 2, .P = 3, .Q = 2}},
+};
+
+/* A ReLU of a small slope hides its kink from compare_part. v: window, none or
+ * ELU; two channels out */
+static kn_act smooth_act(int v)
+{
+    return v / IMAGE_CASES ? KN_ACT_ELU : KN_ACT_NONE;
+}
+
+static void forward_conv(kn_backend *be, float *out, float *const x[PARTS], int v)
+{
+    be->conv_forward(be, out, x[0], x[1], x[2], smooth_act(v), &image_cases[v % IMAGE_CASES].win,
+                     image_cases[v % IMAGE_CASES].N, 2);
+}
+
+static void backward_conv(kn_backend *be, float *const dx[PARTS], const float *dy, const float *out,
+                          float *const x[PARTS], int v)
+{
+    const kn_window *win = &image_cases[v % IMAGE_CASES].win;
+    size_t images = image_cases[v % IMAGE_CASES].N, rows = images * win->P * win->Q;
+    float *g = rig_device(be, NULL, PIXELS * sizeof *g);
+    be->act_backward(be, g, dy, out, smooth_act(v), rows * 2, 0);
+    be->conv_backward_x(be, dx[0], g, x[1], win, images, 2, 0);
+    be->conv_backward_w(be, dx[1], g, x[0], win, images, 2);
+    be->bias_backward(be, dx[2], g, rows, 2);
+    be->sync(be, NULL);
+    be->dealloc(be, g);
+}
+
+static void forward_maxpool(kn_backend *be, float *out, float *const x[PARTS], int v)
+{
+    be->maxpool_forward(be, out, x[0], &image_cases[v].win, image_cases[v].N);
+}
+
+static void backward_maxpool(kn_backend *be, float *const dx[PARTS], const float *dy, const float *out,
+                             float *const x[PARTS], int v)
+{
+    be->maxpool_backward(be, dx[0], dy, x[0], out, &image_cases[v].win, image_cases[v].N, 0);
+}
+
+static void forward_avgpool(kn_backend *be, float *out, float *const x[PARTS], int v)
+{
+    be->avgpool_forward(be, out, x[0], &image_cases[v].win, image_cases[v].N);
+}
+
+static void backward_avgpool(kn_backend *be, float *const dx[PARTS], const float *dy, const float *out,
+                             float *const x[PARTS], int v)
+{
+    (void)out, (void)x;
+    be->avgpool_backward(be, dx[0], dy, &image_cases[v].win, image_cases[v].N, 0);
+}
+
 static const slope_case slope_cases[] = {
     {"gemm, bias", {N * 4, C * 4, C, 0}, N * C, forward_gemm, backward_gemm, 1},
     {"act", {N * C, 0, 0, 0}, N * C, forward_act, backward_act, 3},
     {"bn", {N * C, C, C, N * C}, N * C, forward_bn, backward_bn, 3},
     {"dropout", {N * C, 0, 0, 0}, N * C, forward_dropout, backward_dropout, 1},
     {"pair_loss", {N * C, 0, 0, 0}, N / 2, forward_pair, backward_pair, 6},
+    {"conv", {PIXELS, 16, 2, 0}, PIXELS, forward_conv, backward_conv, 2 * IMAGE_CASES},
+    {"maxpool", {PIXELS, 0, 0, 0}, PIXELS, forward_maxpool, backward_maxpool, IMAGE_CASES},
+    {"avgpool", {PIXELS, 0, 0, 0}, PIXELS, forward_avgpool, backward_avgpool, IMAGE_CASES},
 };
 enum { SLOPE_CASES = sizeof slope_cases / sizeof *slope_cases };
 

@@ -14,6 +14,11 @@ static size_t at_least(size_t n, size_t least)
     return n < least ? least : n;
 }
 
+static size_t at_most(size_t n, size_t most)
+{
+    return n > most ? most : n;
+}
+
 /* ---- the ops: s is a shape of three sizes, v a variant ---------------------------- */
 
 /* v: ta, tb, acc */
@@ -215,6 +220,114 @@ static void nearest(rig *r, const size_t s[3], int v)
     r->be->nearest(r->be, dist, idx, query, base, (kn_distance)(v % 3), Q, N, D, k);
 }
 
+/* ---- images: s is N, C, O; v tells the window --------------------------------------- */
+
+/* H, W, KH, KW, stride, pad, dilation. Pools take the first ones: in the others
+ * a window may miss the image. The last ones are for large shapes only. */
+static const size_t windows[][7] = {
+    {5, 7, 3, 3, 1, 1, 1}, {1, 1, 1, 1, 1, 0, 1}, {5, 7, 1, 1, 1, 0, 1}, {6, 5, 2, 2, 2, 0, 1}, {7, 8, 4, 2, 2, 1, 1},
+    {9, 6, 3, 3, 3, 1, 1}, {7, 7, 3, 3, 1, 2, 2}, {8, 5, 3, 2, 2, 2, 2}, {3, 3, 5, 5, 1, 2, 1}, {4, 6, 4, 6, 1, 0, 1},
+    {5, 5, 2, 2, 3, 0, 1}, {9, 9, 8, 8, 2, 3, 1}, {3, 40, 2, 3, 1, 1, 1},
+    {4, 4, 3, 1, 1, 1, 1}, {5, 3, 2, 2, 2, 3, 1}, {6, 7, 2, 3, 4, 0, 3}, {1, 2, 1, 1, 1, 2, 1},
+    {28, 30, 3, 3, 1, 1, 1}, {14, 14, 6, 6, 2, 0, 1}, {40, 20, 1, 1, 1, 0, 1}, {33, 70, 2, 2, 2, 0, 1},
+};
+enum { POOL_WINDOWS = 13, CONV_WINDOWS = 17 };
+
+static kn_window window_of(int index, size_t C)
+{
+    const size_t *w = windows[index];
+    return (kn_window){.H = w[0], .W = w[1], .C = C, .KH = w[2], .KW = w[3], .stride = w[4], .pad = w[5],
+                       .dilation = w[6], .P = (w[0] + 2 * w[5] - w[6] * (w[2] - 1) - 1) / w[4] + 1,
+                       .Q = (w[1] + 2 * w[5] - w[6] * (w[3] - 1) - 1) / w[4] + 1};
+}
+
+/* What a convolution or a pool works on; sums have up to `terms` terms. */
+typedef struct image_case {
+    kn_window win;
+    size_t N, O, x, w, y, terms; /* x, w, y: elements */
+} image_case;
+
+static image_case images_of(rig *r, const size_t s[3], int window)
+{
+    image_case c = {.N = at_most(s[0], 17), .O = at_most(s[2], 127)};
+    c.win = window_of(window, at_most(s[1], 65));
+    c.x = c.N * c.win.H * c.win.W * c.win.C;
+    c.w = c.O * c.win.KH * c.win.KW * c.win.C;
+    c.y = c.N * c.win.P * c.win.Q;
+    c.terms = c.win.KH * c.win.KW * (c.win.C > c.O ? c.win.C : c.O) + c.y;
+    r->tol = 1e-6 * (double)(4 + c.terms / 16);
+    return c;
+}
+
+/* v: act (without one there is no bias), window */
+static void conv_forward(rig *r, const size_t s[3], int v)
+{
+    image_case c = images_of(r, s, v / 3);
+    float *y = rig_out(r, c.y * c.O), *x = rig_in(r, c.x, -1, 1), *w = rig_in(r, c.w, -1, 1);
+    float *bias = v % 3 ? rig_in(r, c.O, -1, 1) : NULL;
+    r->be->conv_forward(r->be, y, x, w, bias, (kn_act)(v % 3), &c.win, c.N, c.O);
+}
+
+/* v: acc, window */
+static void conv_backward_x(rig *r, const size_t s[3], int v)
+{
+    image_case c = images_of(r, s, v / 2);
+    float *dx = rig_acc(r, c.x, v % 2), *dy = rig_in(r, c.y * c.O, -1, 1), *w = rig_in(r, c.w, -1, 1);
+    r->be->conv_backward_x(r->be, dx, dy, w, &c.win, c.N, c.O, v % 2);
+}
+
+/* v: window */
+static void conv_backward_w(rig *r, const size_t s[3], int v)
+{
+    image_case c = images_of(r, s, v);
+    float *dw = rig_out(r, c.w), *dy = rig_in(r, c.y * c.O, -1, 1), *x = rig_in(r, c.x, -1, 1);
+    r->be->conv_backward_w(r->be, dw, dy, x, &c.win, c.N, c.O);
+}
+
+/* Equal values are likely among these, so that it matters which is the first. */
+static float *few_values(rig *r, size_t n)
+{
+    float *x = malloc((n + 1) * sizeof *x);
+    assert_non_null(x);
+    for (size_t i = 0; i < n; i++)
+        x[i] = (float)kn_rng_below(&r->rng, 9) / 4 - 1;
+    float *device = rig_values(r, x, n);
+    free(x);
+    return device;
+}
+
+static void maxpool_forward(rig *r, const size_t s[3], int v)
+{
+    image_case c = images_of(r, s, v);
+    float *y = rig_out(r, c.y * c.win.C), *x = rig_in(r, c.x, -1, 1);
+    r->be->maxpool_forward(r->be, y, x, &c.win, c.N);
+}
+
+/* v: acc, window */
+static void maxpool_backward(rig *r, const size_t s[3], int v)
+{
+    image_case c = images_of(r, s, v / 2);
+    float *dx = rig_acc(r, c.x, v % 2), *dy = rig_in(r, c.y * c.win.C, -1, 1), *x = few_values(r, c.x);
+    float *y = rig_out(r, c.y * c.win.C);
+    r->be->maxpool_forward(r->be, y, x, &c.win, c.N);
+    r->be->maxpool_backward(r->be, dx, dy, x, y, &c.win, c.N, v % 2);
+}
+
+static void avgpool_forward(rig *r, const size_t s[3], int v)
+{
+    image_case c = images_of(r, s, v);
+    float *y = rig_out(r, c.y * c.win.C), *x = rig_in(r, c.x, -1, 1);
+    r->be->avgpool_forward(r->be, y, x, &c.win, c.N);
+}
+
+/* v: acc, window */
+static void avgpool_backward(rig *r, const size_t s[3], int v)
+{
+    image_case c = images_of(r, s, v / 2);
+    float *dx = rig_acc(r, c.x, v % 2), *dy = rig_in(r, c.y * c.win.C, -1, 1);
+    r->be->avgpool_backward(r->be, dx, dy, &c.win, c.N, v % 2);
+}
+
 #define OP(name, variants) {#name, name, variants, offsetof(kn_backend, name)}
 static const struct {
     const char *name;
@@ -225,6 +338,9 @@ static const struct {
     OP(gemm, 8),       OP(bias_forward, 1), OP(bias_backward, 1), OP(copy2d, 4),      OP(add, 3),       OP(gather, 1),
     OP(act_forward, 3), OP(act_backward, 9), OP(dropout, 3),       OP(bn_forward, 12), OP(bn_infer, 12),
     OP(bn_backward, 30),
+    OP(conv_forward, 3 * CONV_WINDOWS), OP(conv_backward_x, 2 * CONV_WINDOWS), OP(conv_backward_w, CONV_WINDOWS),
+    OP(maxpool_forward, POOL_WINDOWS), OP(maxpool_backward, 2 * POOL_WINDOWS),
+    OP(avgpool_forward, POOL_WINDOWS), OP(avgpool_backward, 2 * POOL_WINDOWS),
     OP(distance, 3),   OP(pair_loss, 6),    OP(sum, 1),           OP(adam, 2),        OP(sgd, 4),       OP(nearest, 5),
 };
 enum { OPS = sizeof ops / sizeof *ops };

@@ -87,6 +87,88 @@ static void torch_pairs(kn_backend *be)
         be->dealloc(be, all[i]);
 }
 
+static void image_name(char *name, size_t size, const char *op, int k, const char *part)
+{
+    snprintf(name, size, "%s.%d.%s", op, k, part);
+}
+
+static float *given_image(kn_backend *be, const char *op, int k, const char *part)
+{
+    char name[48];
+    image_name(name, sizeof name, op, k, part);
+    return given(be, name);
+}
+
+static void compare_image(kn_backend *be, float *got, const char *op, int k, const char *part)
+{
+    char name[48];
+    image_name(name, sizeof name, op, k, part);
+    compare(be, got, name, 1e-5);
+}
+
+static kn_window window_of(int k)
+{
+    char name[48];
+    image_name(name, sizeof name, "conv", k, "window");
+    size_t v[10];
+    for (int i = 0; i < 10; i++)
+        v[i] = (size_t)((const float *)tensor(name)->data)[i];
+    return (kn_window){v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9]};
+}
+
+static void torch_conv(kn_backend *be, int k)
+{
+    char name[48];
+    kn_window win = window_of(k);
+    image_name(name, sizeof name, "conv", k, "x");
+    size_t images = tensor(name)->shape[0];
+    image_name(name, sizeof name, "conv", k, "w");
+    size_t O = tensor(name)->shape[0], rows = images * win.P * win.Q;
+    float *x = given_image(be, "conv", k, "x"), *w = given_image(be, "conv", k, "w");
+    float *bias = given_image(be, "conv", k, "bias"), *dy = given_image(be, "conv", k, "dy");
+    float *y = rig_device(be, NULL, rows * O * sizeof *y), *dbias = rig_device(be, NULL, O * sizeof *dbias);
+    float *dx = rig_device(be, NULL, images * win.H * win.W * win.C * sizeof *dx);
+    float *dw = rig_device(be, NULL, O * win.KH * win.KW * win.C * sizeof *dw);
+    be->conv_forward(be, y, x, w, bias, KN_ACT_NONE, &win, images, O);
+    be->conv_backward_x(be, dx, dy, w, &win, images, O, 0);
+    be->conv_backward_w(be, dw, dy, x, &win, images, O);
+    be->bias_backward(be, dbias, dy, rows, O);
+    compare_image(be, y, "conv", k, "y");
+    compare_image(be, dx, "conv", k, "dx");
+    compare_image(be, dw, "conv", k, "dw");
+    compare_image(be, dbias, "conv", k, "dbias");
+    float *all[] = {x, w, bias, dy, y, dbias, dx, dw};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        be->dealloc(be, all[i]);
+}
+
+/* PyTorch's mean knows no dilation. */
+static void torch_pool(kn_backend *be, int k, bool largest)
+{
+    const char *op = largest ? "maxpool" : "avgpool";
+    char name[48];
+    kn_window win = window_of(k);
+    if (!largest && win.dilation > 1)
+        return;
+    image_name(name, sizeof name, "conv", k, "x");
+    size_t images = tensor(name)->shape[0];
+    float *x = given_image(be, "conv", k, "x"), *dy = given_image(be, op, k, "dy");
+    float *y = rig_device(be, NULL, images * win.P * win.Q * win.C * sizeof *y);
+    float *dx = rig_device(be, NULL, images * win.H * win.W * win.C * sizeof *dx);
+    if (largest) {
+        be->maxpool_forward(be, y, x, &win, images);
+        be->maxpool_backward(be, dx, dy, x, y, &win, images, 0);
+    } else {
+        be->avgpool_forward(be, y, x, &win, images);
+        be->avgpool_backward(be, dx, dy, &win, images, 0);
+    }
+    compare_image(be, y, op, k, "y");
+    compare_image(be, dx, op, k, "dx");
+    float *all[] = {x, dy, y, dx};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        be->dealloc(be, all[i]);
+}
+
 typedef struct recipe {
     const char *name;
     float lr, momentum, decay;
@@ -128,6 +210,11 @@ static void torch_of(kn_backend *be)
     torch_bn(be, "relu", KN_ACT_RELU);
     torch_bn(be, "elu", KN_ACT_ELU);
     torch_pairs(be);
+    for (int k = 0; k < 4; k++) {
+        torch_conv(be, k);
+        torch_pool(be, k, true);
+        torch_pool(be, k, false);
+    }
     for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++)
         torch_optimiser(be, &recipes[i]);
     float *x = given(be, "elu.x");

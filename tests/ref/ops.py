@@ -10,6 +10,9 @@ Tensors, by op:
            K euclidean, l1, cosine; L contrastive, hinge
   adam.*, sgd.*  parameter p, gradients g [T, n], p after each of T steps
   elu.x, elu.y
+  conv.K.*, maxpool.K.*, avgpool.K.*  images [N, H, W, C] through window K of WINDOWS:
+           x, w [O, KH, KW, C], bias, dy, y, dx, dw, dbias, and the window as
+           struct kn_window has it; the pools of the same x: dy, y, dx
 """
 import pathlib
 
@@ -83,6 +86,38 @@ def optimiser(out, name, make):
     out[f"{name}.after"] = torch.stack(steps)
 
 
+# C, O, H, W, KH, KW, stride, pad, dilation
+WINDOWS = ((3, 2, 4, 5, 3, 3, 1, 1, 1), (2, 3, 6, 5, 2, 3, 2, 1, 1), (1, 4, 7, 6, 3, 2, 3, 1, 2), (4, 2, 3, 4, 1, 1, 1, 0, 1))
+
+
+def nhwc(t):
+    return t.permute(0, 2, 3, 1)
+
+
+def windows(out):
+    functional = torch.nn.functional
+    for k, (C, O, H, W, KH, KW, stride, pad, dilation) in enumerate(WINDOWS):
+        x = torch.randn(2, C, H, W).double().requires_grad_()
+        w = torch.randn(O, C, KH, KW).double().requires_grad_()
+        bias = torch.randn(O).double().requires_grad_()
+        y = functional.conv2d(x, w, bias, stride, pad, dilation)
+        dy = torch.randn_like(y)
+        y.backward(dy)
+        parts = {"x": nhwc(x), "w": nhwc(w), "dy": nhwc(dy), "y": nhwc(y), "dx": nhwc(x.grad), "dw": nhwc(w.grad)}
+        out |= {f"conv.{k}.{name}": t for name, t in parts.items()}
+        out |= {f"conv.{k}.bias": bias, f"conv.{k}.dbias": bias.grad}
+        out[f"conv.{k}.window"] = torch.tensor([H, W, C, KH, KW, stride, pad, dilation, *y.shape[2:]])
+        pools = {"maxpool": lambda: functional.max_pool2d(x, (KH, KW), stride, pad, dilation)}
+        if dilation == 1:  # PyTorch's mean has no other
+            pools["avgpool"] = lambda: functional.avg_pool2d(x, (KH, KW), stride, pad, count_include_pad=False)
+        for name, pool in pools.items():
+            x.grad = None
+            y = pool()
+            dy = torch.randn_like(y)
+            y.backward(dy)
+            out |= {f"{name}.{k}.y": nhwc(y), f"{name}.{k}.dy": nhwc(dy), f"{name}.{k}.dx": nhwc(x.grad)}
+
+
 torch.manual_seed(1)
 ref = {}
 batch_norm(ref)
@@ -92,6 +127,7 @@ optimiser(ref, "adam_decay", lambda p: torch.optim.Adam(p, lr=0.01, weight_decay
 optimiser(ref, "sgd", lambda p: torch.optim.SGD(p, lr=0.1, weight_decay=0.1))
 optimiser(ref, "sgd_momentum", lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9))
 optimiser(ref, "sgd_nesterov", lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.1))
+windows(ref)
 ref["elu.x"] = torch.tensor([-100, -20, -5, -1, -0.5, -0.01, -1e-4, -1e-6, 0, 1e-6, 0.3, 4], dtype=torch.float64)
 ref["elu.y"] = torch.nn.functional.elu(ref["elu.x"])
 save_file({k: np.ascontiguousarray(v.detach().numpy().astype(np.float32)) for k, v in ref.items()},
