@@ -116,11 +116,12 @@ struct kn_backend {
     void (*add)(kn_backend *be, float *y, const float *a, const float *b, size_t n);
     /* y[r,:] = table[idx[r],:] for R rows of width D; idx in device memory. */
     void (*gather)(kn_backend *be, float *y, const float *table, const uint32_t *idx, size_t R, size_t D);
-    /* Embedding bag: y[r,:] = sum over k in start[r] .. start[r+1] of weight[k]
-     * table[idx[k],:], in order of k, for R rows of width D; start[R+1]; weight
-     * NULL: all 1. Backward is the same op on the transposed lists, so that a
-     * row of the table is summed by one task in order: its bags are the idx, dy
-     * is the table, the gradient of the table is y. */
+    /* Embedding bag: y[r,:] = sum over k = start[r] .. start[r+1] - 1, in this
+     * order, of weight[k] table[idx[k],:], for R rows of width D; start[R+1] from
+     * 0, weight NULL: all 1. An empty bag gives 0. The gradient of the table is
+     * the same op: dy is its table and the lists are transposed (start and idx
+     * say for each row of the table which bags have it), so that a row is summed
+     * by one task, in order. */
     void (*bag)(kn_backend *be, float *y, const float *table, const uint32_t *start, const uint32_t *idx,
                 const float *weight, size_t R, size_t D);
 
@@ -199,25 +200,24 @@ struct kn_backend {
      * where |a||b| <= eps (a zero vector has no direction) is 0. */
     void (*pair_loss)(kn_backend *be, float *loss, float *d, float *dz, const float *z, const float *y,
                       kn_distance kind, kn_pair_loss loss_kind, float margin, size_t B, size_t D);
-    /* The same between all rows of a batch: z[N,D] with group[N], and i, j any
-     * two rows, i < j. With l of the formulas above at y = 1 for the S pairs of
-     * one group and y = 0 for the T others, and shares s, t of 1/2 each (all to
-     * the one when the other has no pairs):
-     *   loss = s/S sum_same l + t/T sum_other l
-     * so that the few pairs of one group weigh as much as the many others.
-     * loss[N]: half of what each row's pairs add to that sum, so that its sum
-     * over N is the loss; dz[N,D] its gradient. */
+    /* The same between any two rows of a batch: z[N,D], group[N]. With l(d) of the
+     * formulas above, at y = 1 for the S pairs i < j of one group and y = 0 for
+     * the T others, the loss is the mean of the two means, so that the few pairs
+     * of one group weigh as much as the many others:
+     *   w_ij = 1/(2S) in one group, else 1/(2T) (1/T when S is 0; 1/S when T is)
+     *   loss[i] = 1/2 sum over j != i of w_ij l(d_ij)
+     * whose sum over N is that loss; dz[N,D] is its gradient. All 0 when N is 1. */
     void (*batch_loss)(kn_backend *be, float *loss, float *dz, const float *z, const uint32_t *group,
                        kn_distance kind, kn_pair_loss loss_kind, float margin, size_t N, size_t D);
 
     /* ---- other losses: loss[N], and the gradient of their mean ---------------- */
-    /* Cross entropy of softmax(z[N,C]) with label[N] < C: loss = ln sum_c exp(z_c
-     * - z_max) + z_max - z_label; dz = (softmax(z) - one-hot)/N. p[N,C], nullable,
-     * receives the softmax. */
+    /* Cross entropy of softmax(z[N,C]) and label[N], each below C: loss = ln sum_c
+     * exp(z_c - z_max) + z_max - z_label, where nothing can overflow; dz =
+     * (softmax(z) - one-hot)/N. p[N,C], nullable, receives the softmax. */
     void (*softmax_loss)(kn_backend *be, float *loss, float *dz, float *p, const float *z, const uint32_t *label,
                          size_t N, size_t C);
-    /* e = z - target: squared e^2; Huber (1964) e^2/2 for |e| <= delta, else
-     * delta (|e| - delta/2). */
+    /* e = z - target: squared e^2; Huber (1964, eq. 5) e^2/2 for |e| <= delta,
+     * else delta (|e| - delta/2). dz = 2e/N, or e cut to [-delta, delta] over N. */
     void (*value_loss)(kn_backend *be, float *loss, float *dz, const float *z, const float *target,
                        kn_value_loss kind, float delta, size_t N);
 

@@ -16,10 +16,11 @@ typedef struct slope_case {
     void (*backward)(kn_backend *be, float *const dx[PARTS], const float *dy, const float *out, float *const x[PARTS],
                      int v);
     int variants;
+    float weight; /* of each output, for a loss that knows its dy; 0: drawn */
 } slope_case;
 
 static float *saved; /* [2C] mean and rstd of the newest bn_forward */
-static float *scrap; /* [4C] outputs that nobody reads */
+static float *scrap; /* [32] arguments besides x, and outputs that nobody reads */
 
 static void forward_gemm(kn_backend *be, float *out, float *const x[PARTS], int v)
 {
@@ -77,7 +78,7 @@ static void backward_dropout(kn_backend *be, float *const dx[PARTS], const float
 }
 
 /* v: distance, loss. The output is the loss of each pair. */
-static void loss_of(kn_backend *be, float *loss, float *dz, const float *z, int v)
+static void pair_of(kn_backend *be, float *loss, float *dz, const float *z, int v)
 {
     static const float label[N / 2] = {1, 0, 0}, margin[] = {2.5f, 4, 1.2f};
     be->upload(be, scrap, label, sizeof label);
@@ -85,23 +86,79 @@ static void loss_of(kn_backend *be, float *loss, float *dz, const float *z, int 
                   C);
 }
 
-static void forward_pair(kn_backend *be, float *out, float *const x[PARTS], int v)
+/* v: distance, loss. Both sides of the batch weigh in: three groups. */
+static void batch_of(kn_backend *be, float *loss, float *dz, const float *z, int v)
 {
-    float *dz = rig_device(be, NULL, N * C * sizeof *dz);
-    loss_of(be, out, dz, x[0], v);
-    be->sync(be, NULL);
-    be->dealloc(be, dz);
+    static const uint32_t group[N] = {0, 1, 0, 2, 1, 1};
+    static const float margin[] = {2.5f, 4, 1.2f};
+    be->upload(be, scrap, group, sizeof group);
+    be->batch_loss(be, loss, dz, z, (const uint32_t *)(const void *)scrap, (kn_distance)(v % 3), (kn_pair_loss)(v / 3),
+                   margin[v % 3], N, C);
 }
 
-/* The op's gradient is of the mean loss; dy is 1/(N/2) for each pair. */
-static void backward_pair(kn_backend *be, float *const dx[PARTS], const float *dy, const float *out,
-                          float *const x[PARTS], int v)
+static void softmax_of(kn_backend *be, float *loss, float *dz, const float *z, int v)
 {
-    (void)dy, (void)out;
-    float *loss = rig_device(be, NULL, N / 2 * sizeof *loss);
-    loss_of(be, loss, dx[0], x[0], v);
-    be->sync(be, NULL);
-    be->dealloc(be, loss);
+    static const uint32_t label[N] = {0, 4, 2, 2, 1, 3};
+    (void)v;
+    be->upload(be, scrap, label, sizeof label);
+    be->softmax_loss(be, loss, dz, NULL, z, (const uint32_t *)(const void *)scrap, N, C);
+}
+
+static void value_of(kn_backend *be, float *loss, float *dz, const float *z, int v)
+{
+    static const float target[N] = {0.5f, -1, 2, 0, 1.3f, -0.7f};
+    be->upload(be, scrap, target, sizeof target);
+    be->value_loss(be, loss, dz, z, scrap, (kn_value_loss)v, 0.7f, N);
+}
+
+/* A loss as forward writes loss[] only, as backward dz only. */
+#define LOSS(name, rows)                                                                                               \
+    static void forward_##name(kn_backend *be, float *out, float *const x[PARTS], int v)                               \
+    {                                                                                                                  \
+        float *dz = rig_device(be, NULL, N * C * sizeof *dz);                                                          \
+        name##_of(be, out, dz, x[0], v);                                                                               \
+        be->sync(be, NULL);                                                                                            \
+        be->dealloc(be, dz);                                                                                           \
+    }                                                                                                                  \
+    static void backward_##name(kn_backend *be, float *const dx[PARTS], const float *dy, const float *out,             \
+                                float *const x[PARTS], int v)                                                          \
+    {                                                                                                                  \
+        (void)dy, (void)out;                                                                                           \
+        float *loss = rig_device(be, NULL, (rows) * sizeof *loss);                                                     \
+        name##_of(be, loss, dx[0], x[0], v);                                                                           \
+        be->sync(be, NULL);                                                                                            \
+        be->dealloc(be, loss);                                                                                         \
+    }
+LOSS(pair, N / 2)
+LOSS(batch, N)
+LOSS(softmax, N)
+LOSS(value, N)
+
+/* 8 rows in N bags: lists has N + 1 starts, then the rows. */
+static void bag_of(kn_backend *be, float *y, const float *table, const uint32_t lists[N + 9], const float weight[8])
+{
+    const uint32_t *start = (const uint32_t *)(const void *)scrap;
+    be->upload(be, scrap, lists, (N + 9) * sizeof *lists);
+    be->upload(be, scrap + N + 9, weight, 8 * sizeof *weight);
+    be->bag(be, y, table, start, start + N + 1, scrap + N + 9, N, C);
+}
+
+static void forward_bag(kn_backend *be, float *out, float *const x[PARTS], int v)
+{
+    static const uint32_t lists[] = {0, 2, 2, 5, 6, 6, 8, /* starts */ 1, 4, 0, 1, 1, 5, 3, 2};
+    static const float weight[] = {1, -2, 0.5f, 3, -1, 0.25f, 2, 1.5f};
+    (void)v;
+    bag_of(be, out, x[0], lists, weight);
+}
+
+/* The same lists seen from the rows of the table: which bags have them. */
+static void backward_bag(kn_backend *be, float *const dx[PARTS], const float *dy, const float *out,
+                         float *const x[PARTS], int v)
+{
+    static const uint32_t lists[] = {0, 1, 4, 5, 6, 7, 8, /* bags */ 2, 0, 2, 2, 5, 5, 0, 3};
+    static const float weight[] = {0.5f, 1, 3, -1, 1.5f, 2, -2, 0.25f};
+    (void)out, (void)x, (void)v;
+    bag_of(be, dx[0], dy, lists, weight);
 }
 
 /* ---- images: two of 3 x 2, or one of 3 x 4, of 2 channels ----------------------- */
@@ -169,14 +226,18 @@ static void backward_avgpool(kn_backend *be, float *const dx[PARTS], const float
 }
 
 static const slope_case slope_cases[] = {
-    {"gemm, bias", {N * 4, C * 4, C, 0}, N * C, forward_gemm, backward_gemm, 1},
-    {"act", {N * C, 0, 0, 0}, N * C, forward_act, backward_act, 3},
-    {"bn", {N * C, C, C, N * C}, N * C, forward_bn, backward_bn, 3},
-    {"dropout", {N * C, 0, 0, 0}, N * C, forward_dropout, backward_dropout, 1},
-    {"pair_loss", {N * C, 0, 0, 0}, N / 2, forward_pair, backward_pair, 6},
-    {"conv", {PIXELS, 16, 2, 0}, PIXELS, forward_conv, backward_conv, 2 * IMAGE_CASES},
-    {"maxpool", {PIXELS, 0, 0, 0}, PIXELS, forward_maxpool, backward_maxpool, IMAGE_CASES},
-    {"avgpool", {PIXELS, 0, 0, 0}, PIXELS, forward_avgpool, backward_avgpool, IMAGE_CASES},
+    {"gemm, bias", {N * 4, C * 4, C, 0}, N * C, forward_gemm, backward_gemm, 1, 0},
+    {"act", {N * C, 0, 0, 0}, N * C, forward_act, backward_act, 3, 0},
+    {"bn", {N * C, C, C, N * C}, N * C, forward_bn, backward_bn, 3, 0},
+    {"dropout", {N * C, 0, 0, 0}, N * C, forward_dropout, backward_dropout, 1, 0},
+    {"bag", {N * C, 0, 0, 0}, N * C, forward_bag, backward_bag, 1, 0},
+    {"pair_loss", {N * C, 0, 0, 0}, N / 2, forward_pair, backward_pair, 6, 2.0f / N},
+    {"batch_loss", {N * C, 0, 0, 0}, N, forward_batch, backward_batch, 6, 1},
+    {"softmax_loss", {N * C, 0, 0, 0}, N, forward_softmax, backward_softmax, 1, 1.0f / N},
+    {"value_loss", {N, 0, 0, 0}, N, forward_value, backward_value, 2, 1.0f / N},
+    {"conv", {PIXELS, 16, 2, 0}, PIXELS, forward_conv, backward_conv, 2 * IMAGE_CASES, 0},
+    {"maxpool", {PIXELS, 0, 0, 0}, PIXELS, forward_maxpool, backward_maxpool, IMAGE_CASES, 0},
+    {"avgpool", {PIXELS, 0, 0, 0}, PIXELS, forward_avgpool, backward_avgpool, IMAGE_CASES, 0},
 };
 enum { SLOPE_CASES = sizeof slope_cases / sizeof *slope_cases };
 
@@ -229,7 +290,7 @@ static void check_slopes(kn_backend *be, const slope_case *c, int v)
     float x[PARTS][N * C], dx[PARTS][N * C];
     size_t all = 0, smooth = 0;
     for (size_t k = 0; k < c->outputs; k++)
-        s.weight[k] = c->forward == forward_pair ? 1 / (float)c->outputs : kn_rng_uniform(&rng, -1, 1);
+        s.weight[k] = c->weight > 0 ? c->weight : kn_rng_uniform(&rng, -1, 1);
     for (int p = 0; p < PARTS; p++) {
         for (size_t i = 0; i < c->part[p]; i++)
             x[p][i] = kn_rng_uniform(&rng, -2, 2);
@@ -264,7 +325,7 @@ static void check_slopes(kn_backend *be, const slope_case *c, int v)
 static void slopes_of(kn_backend *be)
 {
     saved = rig_device(be, NULL, 2 * C * sizeof *saved);
-    scrap = rig_device(be, NULL, 4 * C * sizeof *scrap);
+    scrap = rig_device(be, NULL, 32 * sizeof *scrap);
     for (int i = 0; i < SLOPE_CASES; i++)
         for (int v = 0; v < slope_cases[i].variants; v++)
             check_slopes(be, &slope_cases[i], v);

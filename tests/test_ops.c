@@ -72,6 +72,23 @@ static void gather(rig *r, const size_t s[3], int v)
     r->be->gather(r->be, y, table, (const uint32_t *)(const void *)rows_of, R, D);
 }
 
+/* v: no weights, weights. Some bags are empty. */
+static void bag(rig *r, const size_t s[3], int v)
+{
+    size_t R = s[0], D = s[1], rows = s[2] + 1, n = 0;
+    uint32_t start[8192] = {0}, idx[4 * 8192];
+    r->tol = 2e-5;
+    for (size_t i = 0; i < R; i++) {
+        for (uint32_t k = kn_rng_below(&r->rng, R < 8 ? 40 : 5); k > 0; k--)
+            idx[n++] = kn_rng_below(&r->rng, (uint32_t)rows);
+        start[i + 1] = (uint32_t)n;
+    }
+    float *y = rig_out(r, R * D), *table = rig_in(r, rows * D, -1, 1), *from = rig_values(r, start, R + 1);
+    float *rows_of = rig_values(r, idx, n), *weight = v ? rig_in(r, n, -1, 1) : NULL;
+    r->be->bag(r->be, y, table, (const uint32_t *)(const void *)from, (const uint32_t *)(const void *)rows_of, weight, R,
+               D);
+}
+
 static void act_forward(rig *r, const size_t s[3], int v)
 {
     size_t n = s[0] * s[1];
@@ -150,20 +167,61 @@ static void distance(rig *r, const size_t s[3], int v)
     r->be->distance(r->be, d, z, (kn_distance)v, B, D);
 }
 
-/* v: distance, loss. The margin stands in the middle of the distances, so that
- * both sides of the hinge are there. */
+/* In the middle of the distances of numbers in [-1, 1), so that both sides of the
+ * hinge are there. */
+static float margin_of(kn_distance kind, size_t D)
+{
+    return kind == KN_EUCLIDEAN ? 0.8f * __builtin_sqrtf((float)D) : kind == KN_L1 ? 0.66f * (float)D : 1;
+}
+
+/* v: distance, loss */
 static void pair_loss(rig *r, const size_t s[3], int v)
 {
-    static const float per_width[] = {0.8f, 0.66f, 0};
     size_t B = s[0], D = s[1];
-    float label[8192], margin = v % 3 == KN_COSINE ? 1 : per_width[v % 3] * (float)D;
-    if (v % 3 == KN_EUCLIDEAN)
-        margin = 0.8f * __builtin_sqrtf((float)D);
+    float label[8192], margin = margin_of((kn_distance)(v % 3), D);
     for (size_t i = 0; i < B; i++)
         label[i] = (float)kn_rng_below(&r->rng, 2);
     float *loss = rig_out(r, B), *d = rig_out(r, B), *dz = rig_out(r, 2 * B * D);
     float *z = rig_in(r, 2 * B * D, -1, 1), *y = rig_values(r, label, B);
     r->be->pair_loss(r->be, loss, d, dz, z, y, (kn_distance)(v % 3), (kn_pair_loss)(v / 3), margin, B, D);
+}
+
+/* N words below `end`, in device memory. */
+static const uint32_t *words_below(rig *r, size_t N, uint32_t end)
+{
+    uint32_t word[8192];
+    for (size_t i = 0; i < N; i++)
+        word[i] = kn_rng_below(&r->rng, end);
+    return (const uint32_t *)(const void *)rig_values(r, word, N);
+}
+
+/* v: distance, loss; groups of all sizes, the third size says how many */
+static void batch_loss(rig *r, const size_t s[3], int v)
+{
+    size_t N = s[0] < 300 ? s[0] : 300, D = s[1];
+    kn_distance kind = (kn_distance)(v % 3);
+    r->tol = 1e-5 + 1e-7 * (double)D;
+    float *loss = rig_out(r, N), *dz = rig_out(r, N * D), *z = rig_in(r, N * D, -1, 1);
+    const uint32_t *group = words_below(r, N, (uint32_t)s[2] + 1);
+    r->be->batch_loss(r->be, loss, dz, z, group, kind, (kn_pair_loss)(v / 3), margin_of(kind, D), N, D);
+}
+
+/* v: without p, with it */
+static void softmax_loss(rig *r, const size_t s[3], int v)
+{
+    size_t N = s[0], C = s[1], rows = C ? N : 0;
+    float *loss = rig_out(r, rows), *dz = rig_out(r, N * C), *p = v ? rig_out(r, N * C) : NULL;
+    float *z = rig_in(r, N * C, -30, 30);
+    const uint32_t *label = words_below(r, rows, (uint32_t)at_least(C, 1));
+    r->be->softmax_loss(r->be, loss, dz, p, z, label, N, C);
+}
+
+/* v: squared, Huber with errors on both sides of delta */
+static void value_loss(rig *r, const size_t s[3], int v)
+{
+    size_t N = s[0] * s[1];
+    float *loss = rig_out(r, N), *dz = rig_out(r, N), *z = rig_in(r, N, -2, 2), *target = rig_in(r, N, -2, 2);
+    r->be->value_loss(r->be, loss, dz, z, target, (kn_value_loss)v, 0.7f, N);
 }
 
 static void sum(rig *r, const size_t s[3], int v)
@@ -341,6 +399,7 @@ static const struct {
     OP(conv_forward, 3 * CONV_WINDOWS), OP(conv_backward_x, 2 * CONV_WINDOWS), OP(conv_backward_w, CONV_WINDOWS),
     OP(maxpool_forward, POOL_WINDOWS), OP(maxpool_backward, 2 * POOL_WINDOWS),
     OP(avgpool_forward, POOL_WINDOWS), OP(avgpool_backward, 2 * POOL_WINDOWS),
+    OP(bag, 2),        OP(batch_loss, 6),   OP(softmax_loss, 2),  OP(value_loss, 2),
     OP(distance, 3),   OP(pair_loss, 6),    OP(sum, 1),           OP(adam, 2),        OP(sgd, 4),       OP(nearest, 5),
 };
 enum { OPS = sizeof ops / sizeof *ops };
@@ -419,6 +478,9 @@ static const struct {
     {"bn_forward", {20000, 5, 0}, 4}, {"bn_backward", {900, 130, 0}, 7},
     {"bn_backward", {900, 130, 0}, 13}, {"dropout", {900, 130, 7}, 0},
     {"pair_loss", {900, 130, 0}, 0}, {"sum", {900, 1300, 0}, 0}, {"adam", {900, 130, 0}, 1},
+    {"bag", {2000, 130, 500}, 1}, {"bag", {7, 300, 900}, 0}, {"batch_loss", {255, 130, 20}, 1},
+    {"batch_loss", {130, 300, 2}, 3}, {"batch_loss", {129, 64, 9}, 5}, {"softmax_loss", {900, 130, 0}, 1},
+    {"value_loss", {900, 130, 0}, 1},
     {"nearest", {4097, 50, 40}, 0}, {"nearest", {4097, 3, 3}, 3},
 };
 enum { LARGE = sizeof large / sizeof *large };

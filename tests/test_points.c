@@ -63,6 +63,127 @@ static void the_kink_of_the_margin(kn_backend *be)
         be->dealloc(be, all[i]);
 }
 
+/* batch_loss of z[n], one number a row, L1 and hinge with margin 3. */
+static void batch_at(kn_backend *be, float *loss, float *dz, const float *z, const uint32_t *group, size_t n)
+{
+    float *at = rig_device(be, z, n * sizeof *z), *out = rig_device(be, NULL, 2 * n * sizeof *out);
+    float *of = rig_device(be, group, n * sizeof *group);
+    be->batch_loss(be, out, out + n, at, (const uint32_t *)(const void *)of, KN_L1, KN_HINGE, 3, n, 1);
+    be->download(be, loss, out, n * sizeof *loss);
+    be->download(be, dz, out + n, n * sizeof *dz);
+    be->dealloc(be, at);
+    be->dealloc(be, out);
+    be->dealloc(be, of);
+}
+
+static void pairs_of_a_batch_are_weighed(kn_backend *be)
+{
+    const float z[4] = {0, 1, 3, 5};
+    const uint32_t one[4] = {7, 7, 7, 7}, all[4] = {1, 2, 3, 4}, two[4] = {5, 6, 5, 6};
+    float loss[4], dz[4];
+    batch_at(be, loss, dz, z, one, 4); /* the mean of six distances */
+    test_near(loss[0] + loss[1] + loss[2] + loss[3], (1 + 3 + 5 + 2 + 4 + 2) / 6.0, 1e-6);
+    test_near(dz[3], 3 / 6.0, 1e-6);
+    batch_at(be, loss, dz, z, all, 4); /* d 1 and twice 2 are nearer than 3 */
+    test_near(loss[0] + loss[1] + loss[2] + loss[3], (2 + 1 + 1) / 6.0, 1e-6);
+    test_near(loss[0], 2 / 12.0, 1e-6);
+    test_near(dz[0], 1 / 6.0, 1e-6);  /* from 1; to 3 it is at the kink */
+    test_near(dz[3], -1 / 6.0, 1e-6);
+    batch_at(be, loss, dz, z, two, 4); /* 0-3 and 1-5 belong together */
+    test_near(loss[0] + loss[1] + loss[2] + loss[3], (3 + 4) / 4.0 + (2 + 1 + 1) / 8.0, 1e-6);
+    batch_at(be, loss, dz, z, one, 1);
+    assert_true(loss[0] == 0 && dz[0] == 0); /* a lone row has no pairs */
+}
+
+/* Two rows that are equal, of one group and of two, by each distance. */
+static void equal_rows_of_a_batch(kn_backend *be)
+{
+    const float z[6] = {1, 2, 3, 1, 2, 3};
+    const uint32_t groups[2][2] = {{4, 4}, {4, 5}};
+    float got[8], *at = rig_device(be, z, sizeof z), *out = rig_device(be, NULL, sizeof got);
+    for (int v = 0; v < 12; v++) {
+        float *of = rig_device(be, groups[v / 6], sizeof groups[0]);
+        be->batch_loss(be, out, out + 2, at, (const uint32_t *)(const void *)of, (kn_distance)(v % 3),
+                       (kn_pair_loss)(v / 3 % 2), 1.5f, 2, 3);
+        be->download(be, got, out, sizeof got);
+        test_near(got[0] + got[1], v < 6 ? 0 : v < 9 ? 2.25 : 1.5, 4e-6);
+        for (int i = 0; i < 6; i++)
+            test_near(got[2 + i], 0, 1e-6);
+        be->dealloc(be, of);
+    }
+    be->dealloc(be, at);
+    be->dealloc(be, out);
+}
+
+static void losses_show_nan(kn_backend *be)
+{
+    const float z[4] = {0, NAN, 1, 2};
+    const uint32_t one[4] = {0}, all[4] = {0, 1, 2, 3}, *of[2] = {one, all};
+    float loss[4], dz[4], *at = rig_device(be, z, sizeof z), *out = rig_device(be, NULL, 2 * sizeof z);
+    for (int k = 0; k < 2; k++) {
+        batch_at(be, loss, dz, z, of[k], 4);
+        for (int i = 0; i < 4; i++)
+            assert_true(isnan(loss[i])); /* each row meets the one that diverged */
+    }
+    for (int kind = KN_SQUARED; kind <= KN_HUBER; kind++) {
+        be->value_loss(be, out, out + 4, at, at + 3, (kn_value_loss)kind, 1, 1);
+        be->value_loss(be, out + 1, out + 5, at + 1, at, (kn_value_loss)kind, 1, 1);
+        be->download(be, loss, out, sizeof loss);
+        be->download(be, dz, out + 4, sizeof dz);
+        assert_true(!isnan(loss[0]) && isnan(loss[1]) && isnan(dz[1]));
+    }
+    float *label = rig_device(be, one, sizeof one);
+    be->softmax_loss(be, out, out + 4, NULL, at, (const uint32_t *)(const void *)label, 2, 2);
+    be->download(be, loss, out, sizeof loss);
+    be->download(be, dz, out + 4, sizeof dz);
+    assert_true(isnan(loss[0]) && isnan(dz[0]) && isnan(dz[1]) && !isnan(loss[1]) && !isnan(dz[2]));
+    be->dealloc(be, at);
+    be->dealloc(be, out);
+    be->dealloc(be, label);
+}
+
+static void huge_logits_do_not_overflow(kn_backend *be)
+{
+    const float z[9] = {1e30f, -1e30f, 0, 100, 0, 200, 5, 5, 5};
+    const uint32_t label[3] = {0, 1, 2};
+    float loss[3], p[9], *at = rig_device(be, z, sizeof z), *out = rig_device(be, NULL, 21 * sizeof *out);
+    float *of = rig_device(be, label, sizeof label);
+    be->softmax_loss(be, out, out + 3, out + 12, at, (const uint32_t *)(const void *)of, 3, 3);
+    be->download(be, loss, out, sizeof loss);
+    be->download(be, p, out + 12, sizeof p);
+    test_near(loss[0], 0, 0);
+    test_near(loss[1], 200, 1e-4);
+    test_near(loss[2], log(3), 1e-6);
+    test_near(p[0], 1, 0);
+    test_near(p[1], 0, 0);
+    test_near(p[8], 1 / 3.0, 1e-6);
+    be->softmax_loss(be, out, out + 3, NULL, at, (const uint32_t *)(const void *)of, 1, 1); /* one class: sure */
+    be->download(be, loss, out, sizeof loss);
+    test_near(loss[0], 0, 0);
+    be->dealloc(be, at);
+    be->dealloc(be, out);
+    be->dealloc(be, of);
+}
+
+/* At |e| = delta both branches of Huber meet, and far out its slope stays delta. */
+static void the_joint_of_huber(kn_backend *be)
+{
+    const float z[3] = {2, -2, 1e20f}, zero[3] = {0, 0, 0};
+    float loss[3], dz[3], *at = rig_device(be, z, sizeof z), *to = rig_device(be, zero, sizeof zero);
+    float *out = rig_device(be, NULL, 6 * sizeof *out);
+    be->value_loss(be, out, out + 3, at, to, KN_HUBER, 2, 3);
+    be->download(be, loss, out, sizeof loss);
+    be->download(be, dz, out + 3, sizeof dz);
+    test_near(loss[0], 2, 1e-6);
+    test_near(loss[1], 2, 1e-6);
+    test_near(loss[2] / 2e20, 1, 1e-6);
+    for (int i = 0; i < 3; i++)
+        test_near(dz[i], (i == 1 ? -2 : 2) / 3.0, 1e-6);
+    be->dealloc(be, at);
+    be->dealloc(be, to);
+    be->dealloc(be, out);
+}
+
 static void a_large_mean_does_not_cancel(kn_backend *be)
 {
     enum { N = 1000, C = 3 };
@@ -213,6 +334,11 @@ static void a_run_can_be_repeated(kn_backend *be)
 POINT(relu_and_elu_keep_nan)
 POINT(equal_vectors)
 POINT(the_kink_of_the_margin)
+POINT(pairs_of_a_batch_are_weighed)
+POINT(equal_rows_of_a_batch)
+POINT(losses_show_nan)
+POINT(huge_logits_do_not_overflow)
+POINT(the_joint_of_huber)
 POINT(a_large_mean_does_not_cancel)
 POINT(a_lone_row)
 POINT(dropout_keeps_its_share)
@@ -226,6 +352,11 @@ int main(void)
         cmocka_unit_test(relu_and_elu_keep_nan_everywhere),
         cmocka_unit_test(equal_vectors_everywhere),
         cmocka_unit_test(the_kink_of_the_margin_everywhere),
+        cmocka_unit_test(pairs_of_a_batch_are_weighed_everywhere),
+        cmocka_unit_test(equal_rows_of_a_batch_everywhere),
+        cmocka_unit_test(losses_show_nan_everywhere),
+        cmocka_unit_test(huge_logits_do_not_overflow_everywhere),
+        cmocka_unit_test(the_joint_of_huber_everywhere),
         cmocka_unit_test(a_large_mean_does_not_cancel_everywhere),
         cmocka_unit_test(a_lone_row_everywhere),
         cmocka_unit_test(dropout_keeps_its_share_everywhere),

@@ -12,7 +12,7 @@ static ds_st *ref;
 static const ds_tensor *tensor(const char *name)
 {
     const ds_tensor *t = ds_st_find(ref, name);
-    if (!t || t->dtype != DS_F32)
+    if (!t || (t->dtype != DS_F32 && t->dtype != DS_U32))
         fail_msg("tests/ref/ops.st has no %s", name);
     return t;
 }
@@ -21,6 +21,11 @@ static float *given(kn_backend *be, const char *name)
 {
     const ds_tensor *t = tensor(name);
     return rig_device(be, t->data, t->bytes);
+}
+
+static const uint32_t *words(const float *device)
+{
+    return (const uint32_t *)(const void *)device;
 }
 
 static void compare(kn_backend *be, const float *at, const char *name, double tol)
@@ -169,6 +174,96 @@ static void torch_pool(kn_backend *be, int k, bool largest)
         be->dealloc(be, all[i]);
 }
 
+static void torch_batch(kn_backend *be)
+{
+    static const char *const kinds[] = {"euclidean", "l1", "cosine"}, *const losses[] = {"contrastive", "hinge"};
+    size_t N = tensor("batch.z")->shape[0], D = tensor("batch.z")->shape[1];
+    const float *margin = tensor("pair.margin")->data;
+    float *z = given(be, "batch.z"), *group = given(be, "batch.group");
+    float *loss = rig_device(be, NULL, (N + 1) * sizeof *loss), *dz = rig_device(be, NULL, N * D * sizeof *dz);
+    for (int v = 0; v < 6; v++) {
+        char name[48];
+        be->batch_loss(be, loss + 1, dz, z, words(group), (kn_distance)(v % 3), (kn_pair_loss)(v / 3), margin[v % 3], N,
+                       D);
+        be->sum(be, loss, loss + 1, N);
+        snprintf(name, sizeof name, "batch.%s.%s.loss", kinds[v % 3], losses[v / 3]);
+        compare(be, loss, name, 1e-5);
+        snprintf(name, sizeof name, "batch.%s.%s.dz", kinds[v % 3], losses[v / 3]);
+        compare(be, dz, name, 1e-5);
+    }
+    float *all[] = {z, group, loss, dz};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        be->dealloc(be, all[i]);
+}
+
+static void torch_softmax(kn_backend *be)
+{
+    size_t N = tensor("softmax.z")->shape[0], C = tensor("softmax.z")->shape[1];
+    float *z = given(be, "softmax.z"), *label = given(be, "softmax.label"), *loss = rig_device(be, NULL, N * sizeof *loss);
+    float *dz = rig_device(be, NULL, N * C * sizeof *dz), *p = rig_device(be, NULL, N * C * sizeof *p);
+    be->softmax_loss(be, loss, dz, p, z, words(label), N, C);
+    compare(be, loss, "softmax.loss", 1e-6);
+    compare(be, p, "softmax.p", 1e-6);
+    compare(be, dz, "softmax.dz", 1e-6);
+    float *all[] = {z, label, loss, dz, p};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        be->dealloc(be, all[i]);
+}
+
+static void torch_values(kn_backend *be)
+{
+    size_t N = tensor("value.z")->shape[0];
+    float *z = given(be, "value.z"), *target = given(be, "value.target");
+    float *loss = rig_device(be, NULL, N * sizeof *loss), *dz = rig_device(be, NULL, N * sizeof *dz);
+    be->value_loss(be, loss, dz, z, target, KN_SQUARED, 0, N);
+    compare(be, loss, "value.squared.loss", 1e-6);
+    compare(be, dz, "value.squared.dz", 1e-6);
+    be->value_loss(be, loss, dz, z, target, KN_HUBER, 0.7f, N);
+    compare(be, loss, "value.huber.loss", 1e-6);
+    compare(be, dz, "value.huber.dz", 1e-6);
+    float *all[] = {z, target, loss, dz};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        be->dealloc(be, all[i]);
+}
+
+enum { BAG_LIST = 64 };
+
+/* The lists seen from the rows of the table: which bags have them, in order. */
+static void transpose(uint32_t *start, uint32_t *bag, float *weight, size_t rows)
+{
+    const uint32_t *from = tensor("bag.start")->data, *idx = tensor("bag.idx")->data;
+    const float *w = tensor("bag.weight")->data;
+    size_t bags = tensor("bag.dy")->shape[0], n = 0;
+    assert_true(rows < BAG_LIST && from[bags] <= BAG_LIST);
+    for (size_t row = 0; row < rows; row++) {
+        start[row] = (uint32_t)n;
+        for (uint32_t r = 0; r < bags; r++)
+            for (uint32_t k = from[r]; k < from[r + 1]; k++)
+                if (idx[k] == row)
+                    bag[n] = r, weight[n++] = w[k];
+    }
+    start[rows] = (uint32_t)n;
+}
+
+static void torch_bag(kn_backend *be)
+{
+    uint32_t from[BAG_LIST], of[BAG_LIST];
+    float w[BAG_LIST];
+    size_t rows = tensor("bag.table")->shape[0], D = tensor("bag.table")->shape[1], R = tensor("bag.dy")->shape[0];
+    float *table = given(be, "bag.table"), *start = given(be, "bag.start"), *idx = given(be, "bag.idx");
+    float *weight = given(be, "bag.weight"), *dy = given(be, "bag.dy"), *y = rig_device(be, NULL, R * D * sizeof *y);
+    float *dtable = rig_device(be, NULL, rows * D * sizeof *dtable);
+    be->bag(be, y, table, words(start), words(idx), weight, R, D);
+    compare(be, y, "bag.y", 1e-6);
+    transpose(from, of, w, rows);
+    float *back[] = {rig_device(be, from, sizeof from), rig_device(be, of, sizeof of), rig_device(be, w, sizeof w)};
+    be->bag(be, dtable, dy, words(back[0]), words(back[1]), back[2], rows, D);
+    compare(be, dtable, "bag.dtable", 1e-6);
+    float *all[] = {table, start, idx, weight, dy, y, dtable, back[0], back[1], back[2]};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        be->dealloc(be, all[i]);
+}
+
 typedef struct recipe {
     const char *name;
     float lr, momentum, decay;
@@ -215,6 +310,10 @@ static void torch_of(kn_backend *be)
         torch_pool(be, k, true);
         torch_pool(be, k, false);
     }
+    torch_batch(be);
+    torch_softmax(be);
+    torch_values(be);
+    torch_bag(be);
     for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++)
         torch_optimiser(be, &recipes[i]);
     float *x = given(be, "elu.x");

@@ -6,14 +6,12 @@
 
 #ifdef KN_ISA
 
-/* exp(x) - 1 for x <= 0, to 2 units in the last place: x = n ln 2 + r with
- * |r| <= ln 2 / 2, then 2^n (exp(r) - 1) + (2^n - 1), where nothing cancels.
- * exp(r) - 1 by its Taylor series to r^7 (the rest is below 1e-8 of it). ln 2
- * is taken in two parts (Cody, Waite 1980), the first of which has few enough
- * digits that n times it is exact. */
-KN_INLINE float exp_minus_1(float x)
+/* x <= 0 as n ln 2 + r with |r| <= ln 2 / 2: 2^n to *two_n, and exp(r) - 1 by
+ * its Taylor series to r^7 (the rest is below 1e-8 of it). ln 2 is taken in two
+ * parts (Cody, Waite 1980), the first of which has few enough digits that n
+ * times it is exact. */
+KN_INLINE float exp_parts(float *two_n, float x)
 {
-    x = x < -25.0f ? -25.0f : x; /* from here on it is -1 in fp32; NaN passes */
     float big = x * 1.44269504f + 0x1.8p23f; /* round to nearest by its last bit */
     float n = big - 0x1.8p23f;
     float r = (x - n * 0x1.63p-1f) + n * 0x1.bd0106p-13f;
@@ -23,13 +21,28 @@ KN_INLINE float exp_minus_1(float x)
     p = p * r + 1.0f / 24;
     p = p * r + 1.0f / 6;
     p = p * r + 0.5f;
-    p = p * r * r + r;
     union {
         float f;
         uint32_t u;
-    } two_n = {.f = big};
-    two_n.u = (two_n.u + 127) << 23; /* the low bits of big are n */
-    return two_n.f * p + (two_n.f - 1);
+    } bits = {.f = big};
+    bits.u = (bits.u + 127) << 23; /* the low bits of big are n */
+    *two_n = bits.f;
+    return p * r * r + r;
+}
+
+/* exp(x) - 1 for x <= 0, to 2 units in the last place: 2^n (exp(r) - 1) +
+ * (2^n - 1), where nothing cancels. */
+KN_INLINE float exp_minus_1(float x)
+{
+    float two_n, p = exp_parts(&two_n, x < -25.0f ? -25.0f : x); /* from there on it is -1; NaN passes */
+    return two_n * p + (two_n - 1);
+}
+
+/* exp(x) for x <= 0; 0 where fp32 has no normal number for it. */
+KN_INLINE float exp_of(float x)
+{
+    float two_n, p = exp_parts(&two_n, x < -87.0f ? -87.0f : x);
+    return x < -87.0f ? 0 : two_n * p + two_n;
 }
 
 KN_INLINE float act_of(float x, kn_act act)

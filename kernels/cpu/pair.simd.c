@@ -135,6 +135,18 @@ static void gradients(float *KN_RESTRICT da, float *KN_RESTRICT db, const float 
     }
 }
 
+/* The loss of a pair at distance d; *slope = d loss / d d. */
+KN_INLINE float loss_at(float *slope, float d, float same, kn_pair_loss kind, float margin)
+{
+    float other = 1 - same, gap = margin - d < 0 ? 0 : margin - d; /* NaN stays NaN */
+    if (kind == KN_CONTRASTIVE) {
+        *slope = 2 * (same * d - other * gap);
+        return same * d * d + other * gap * gap;
+    }
+    *slope = same - (gap > 0 ? other : 0);
+    return same * d + other * gap;
+}
+
 void KN_SIMD(pair_loss)(float *loss, float *d, float *dz, const float *z, const float *y, kn_distance kind,
                         kn_pair_loss loss_kind, float margin, size_t first, size_t n, size_t B, size_t D)
 {
@@ -142,21 +154,14 @@ void KN_SIMD(pair_loss)(float *loss, float *d, float *dz, const float *z, const 
     for (size_t i = first; i < first + n; i++) {
         const float *a = z + i * D, *b = z + (B + i) * D;
         sums s = pair_sums(a, b, kind, D);
-        float dist = distance_of(s, kind), same = y[i], other = 1 - same, slope;
-        float gap = margin - dist > 0 ? margin - dist : 0;
-        if (loss_kind == KN_CONTRASTIVE) {
-            loss[i] = same * dist * dist + other * gap * gap;
-            slope = 2 * (same * dist - other * gap);
-        } else {
-            loss[i] = same * dist + other * gap;
-            slope = same - (gap > 0 ? other : 0);
-        }
+        float dist = distance_of(s, kind), slope;
+        loss[i] = loss_at(&slope, dist, y[i], loss_kind, margin);
         d[i] = dist;
         gradients(dz + i * D, dz + (B + i) * D, a, b, kind, s, dist, slope * share, D);
     }
 }
 
-/* ---- search ------------------------------------------------------------------- */
+/* ---- one row with many: search, all pairs of a batch ------------------------------ */
 
 /* Distances of q queries to each of n rows; a row is loaded once for all. */
 KN_INLINE void table(float *d, const float *query, const float *base, kn_distance kind, size_t q, size_t n, size_t D)
@@ -200,5 +205,107 @@ void KN_SIMD(distance_table)(float *d, const float *query, const float *base, kn
     case KN_EUCLIDEAN: table_of(d, query, base, KN_EUCLIDEAN, q, n, D); break;
     case KN_L1: table_of(d, query, base, KN_L1, q, n, D); break;
     case KN_COSINE: table_of(d, query, base, KN_COSINE, q, n, D); break;
+    }
+}
+
+/* Distances d[q,N] to the losses of q rows from i on and, in their place, the k of
+ * pulls(). own[q]: cosine's pull of a row on itself. */
+KN_INLINE void weights(const kn_batch *b, float *own, float *d, kn_distance kind, size_t i, size_t q)
+{
+    double sum[KN_BATCH_ROWS] = {0};
+    float aa[KN_BATCH_ROWS] = {0}, bb = 0;
+    for (size_t r = 0; r < q; r++) {
+        const float *a = b->z + (i + r) * b->D;
+        own[r] = 0;
+        aa[r] = kind == KN_COSINE ? sums_of(a, a, kind, b->D).aa : 0;
+    }
+    for (size_t j = 0; j < b->N; j++) {
+        const float *y = b->z + j * b->D;
+        if (kind == KN_COSINE)
+            bb = sums_of(y, y, kind, b->D).aa;
+        for (size_t r = 0; r < q; r++) {
+            bool same = b->group[i + r] == b->group[j];
+            float at = d[r * b->N + j], weight = i + r == j ? 0 : same ? b->same : b->other, k;
+            sum[r] += (double)(weight * loss_at(&k, at, same, b->loss_kind, b->margin));
+            k *= weight;
+            if (kind == KN_COSINE) {
+                float norms = norms_of((sums){0, aa[r], bb});
+                bool defined = !(norms <= KN_EPS_DIST);
+                own[r] += defined ? k * (1 - at) / aa[r] : 0;
+                k = defined ? -k / norms : 0;
+            }
+            d[r * b->N + j] = kind == KN_EUCLIDEAN ? k / at : k;
+        }
+    }
+    for (size_t r = 0; r < q; r++)
+        b->loss[i + r] = (float)(sum[r] / 2);
+}
+
+/* k * (a - b), k * sign(a - b), or k * b */
+KN_INLINE vec pull(vec a, vec b, float k, kn_distance kind)
+{
+    if (kind == KN_EUCLIDEAN)
+        return k * (a - b);
+    if (kind == KN_COSINE)
+        return k * b;
+    ivec bits = (ivec)(k + (vec){0});
+    return (vec)((ivec)(a > b) & bits) - (vec)((ivec)(a < b) & bits);
+}
+
+/* dz[q,D] += pulls of rows b[n,D] on a[q,D]; k[q] is N apart. */
+KN_INLINE void pulls(float *dz, const float *a, const float *b, const float *k, kn_distance kind, size_t q, size_t n,
+                     size_t N, size_t D)
+{
+    for (size_t i = 0; i < D; i += V) {
+        vec x[KN_BATCH_ROWS], sum[KN_BATCH_ROWS];
+        KN_UNROLL
+        for (size_t r = 0; r < q; r++) {
+            x[r] = load_some(a + r * D + i, D - i);
+            sum[r] = load_some(dz + r * D + i, D - i);
+        }
+        for (size_t j = 0; j < n; j++) {
+            vec y = load_some(b + j * D + i, D - i);
+            KN_UNROLL
+            for (size_t r = 0; r < q; r++)
+                sum[r] += pull(x[r], y, k[r * N + j], kind);
+        }
+        KN_UNROLL
+        for (size_t r = 0; r < q; r++)
+            memcpy(dz + r * D + i, &sum[r], (D - i < V ? D - i : V) * sizeof *dz);
+    }
+}
+
+/* In blocks of rows, so that the sums of a stretch of dz stay in registers while
+ * the block goes by, and memory is read in stretches. */
+KN_INLINE void batch(const kn_batch *b, float *room, kn_distance kind, size_t i, size_t q)
+{
+    enum { BLOCK = 8 };
+    size_t N = b->N, D = b->D;
+    float own[KN_BATCH_ROWS], *dz = b->dz + i * D;
+    const float *a = b->z + i * D;
+    table(room, a, b->z, kind, q, N, D);
+    weights(b, own, room, kind, i, q);
+    for (size_t r = 0; r < q; r++)
+        for (size_t c = 0; c < D; c++)
+            dz[r * D + c] = kind == KN_COSINE ? own[r] * a[r * D + c] : 0;
+    for (size_t j = 0; j < N; j += BLOCK)
+        pulls(dz, a, b->z + j * D, room + j, kind, q, N - j < BLOCK ? N - j : BLOCK, N, D);
+}
+
+KN_INLINE void batch_of(const kn_batch *b, float *room, kn_distance kind, size_t i, size_t q)
+{
+    if (q == KN_BATCH_ROWS)
+        batch(b, room, kind, i, KN_BATCH_ROWS);
+    else
+        for (size_t r = 0; r < q; r++)
+            batch(b, room, kind, i + r, 1);
+}
+
+void KN_SIMD(batch_loss)(const kn_batch *b, float *room, size_t first, size_t n)
+{
+    switch (b->kind) {
+    case KN_EUCLIDEAN: batch_of(b, room, KN_EUCLIDEAN, first, n); break;
+    case KN_L1: batch_of(b, room, KN_L1, first, n); break;
+    case KN_COSINE: batch_of(b, room, KN_COSINE, first, n); break;
     }
 }

@@ -10,7 +10,7 @@ typedef struct job {
     kn_cpu *cpu;
     float *y;
     const float *x, *b;
-    const uint32_t *idx;
+    const uint32_t *idx, *start;
     size_t N, C, ldx, ldy, rows;
     int acc;
     kn_act act;
@@ -116,6 +116,29 @@ static void gather(kn_backend *be, float *y, const float *table, const uint32_t 
     run(&j, D ? kn_ceil_div(R, rows) : 0, gather_task);
 }
 
+static void bag_task(void *arg, size_t task, int worker)
+{
+    (void)worker;
+    const job *j = arg;
+    size_t first = task * j->rows;
+    for (size_t r = first; r < kn_min(first + j->rows, j->N); r++) {
+        size_t k = j->start[r];
+        j->cpu->simd->bag_row(j->y + r * j->C, j->x, j->idx + k, j->b ? j->b + k : NULL, j->start[r + 1] - k, j->C);
+    }
+}
+
+/* A task takes the bags of about KN_BLOCK elements; a bag is never cut. */
+static void bag(kn_backend *be, float *y, const float *table, const uint32_t *start, const uint32_t *idx,
+                const float *weight, size_t R, size_t D)
+{
+    if (R == 0 || D == 0)
+        return;
+    size_t rows = kn_block_rows(D * (1 + start[R] / R));
+    job j = {.cpu = kn_cpu_of(be), .y = y, .x = table, .b = weight, .idx = idx, .start = start, .N = R, .C = D,
+             .rows = rows};
+    run(&j, kn_ceil_div(R, rows), bag_task);
+}
+
 /* ---- elements ---------------------------------------------------------------- */
 
 static void add_task(void *arg, size_t task, int worker)
@@ -201,6 +224,7 @@ void kn_cpu_rows(kn_backend *be)
     be->bias_backward = bias_backward;
     be->copy2d = copy2d;
     be->gather = gather;
+    be->bag = bag;
     be->add = add;
     be->sum = sum;
     be->act_forward = act_forward;

@@ -19,6 +19,19 @@ enum { KN_GEMM_PANEL = 32 };
 /* Rows of a block whose batch-norm statistics are taken in one go. */
 enum { KN_BN_ROWS = 64 };
 
+/* batch_loss(): its arguments, and what each pair of one group weighs, and any
+ * other. KN_BATCH_ROWS rows are compared with all others in one go. */
+enum { KN_BATCH_ROWS = 4 };
+typedef struct kn_batch {
+    float *loss, *dz;
+    const float *z;
+    const uint32_t *group;
+    kn_distance kind;
+    kn_pair_loss loss_kind;
+    float margin, same, other;
+    size_t N, D;
+} kn_batch;
+
 #define KN_SIMD_FUNCTIONS(F)                                                                                           \
     /* Packs n <= table.panel columns of b[K,.] (of its transpose [.,K] when tb; rows ldb apart) as panel[K,.],\
      * filled up with zeros. */                                                                                        \
@@ -30,6 +43,8 @@ enum { KN_BN_ROWS = 64 };
     F(void, sum_rows, (float *s, const float *x, size_t ld, size_t N, size_t C))                                       \
     F(void, copy_rows, (float *y, size_t ldy, const float *x, size_t ldx, size_t N, size_t C, int acc))                \
     F(void, add, (float *y, const float *a, const float *b, size_t n))                                                 \
+    /* y[D] = sum of weight[k] table[idx[k],D] over n, in order; weight may be NULL. */                                 \
+    F(void, bag_row, (float *y, const float *table, const uint32_t *idx, const float *weight, size_t n, size_t D))     \
     F(float, sum, (const float *x, size_t n))                                                                          \
     F(void, act_forward, (float *y, const float *x, kn_act act, size_t n))                                             \
     F(void, act_backward, (float *dx, const float *dy, const float *y, kn_act act, size_t n, int acc))                 \
@@ -54,6 +69,13 @@ enum { KN_BN_ROWS = 64 };
     F(void, distance, (float *d, const float *z, kn_distance kind, size_t first, size_t n, size_t B, size_t D))        \
     F(void, pair_loss, (float *loss, float *d, float *dz, const float *z, const float *y, kn_distance kind,            \
                         kn_pair_loss loss_kind, float margin, size_t first, size_t n, size_t B, size_t D))             \
+    /* rows first .. first+n-1 of b, n <= KN_BATCH_ROWS; room[n * N] */                                                \
+    F(void, batch_loss, (const kn_batch *b, float *room, size_t first, size_t n))                                      \
+    /* N rows; scale: 1 over the rows of the whole batch. */                                                           \
+    F(void, softmax_loss, (float *loss, float *dz, float *p, const float *z, const uint32_t *label, float scale,       \
+                           size_t N, size_t C))                                                                        \
+    F(void, value_loss, (float *loss, float *dz, const float *z, const float *target, kn_value_loss kind, float delta, \
+                         float scale, size_t N))                                                                       \
     /* d[i * n + j]: distance from query i of q <= 4 to row j of n */                                                  \
     F(void, distance_table, (float *d, const float *query, const float *base, kn_distance kind, size_t q, size_t n,    \
                              size_t D))                                                                                \

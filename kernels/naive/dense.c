@@ -62,6 +62,19 @@ static void gather(kn_backend *be, float *y, const float *table, const uint32_t 
             y[r * D + d] = table[idx[r] * D + d];
 }
 
+static void bag(kn_backend *be, float *y, const float *table, const uint32_t *start, const uint32_t *idx,
+                const float *weight, size_t R, size_t D)
+{
+    (void)be;
+    for (size_t r = 0; r < R; r++)
+        for (size_t d = 0; d < D; d++) {
+            double s = 0;
+            for (size_t k = start[r]; k < start[r + 1]; k++)
+                s += (weight ? (double)weight[k] : 1) * (double)table[idx[k] * D + d];
+            y[r * D + d] = (float)s;
+        }
+}
+
 static void sum(kn_backend *be, float *out, const float *x, size_t n)
 {
     (void)be;
@@ -154,6 +167,7 @@ void kn_naive_dense(kn_backend *be)
     be->copy2d = copy2d;
     be->add = add;
     be->gather = gather;
+    be->bag = bag;
     be->sum = sum;
     be->act_forward = act_forward;
     be->act_backward = act_backward;

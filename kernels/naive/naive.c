@@ -84,5 +84,6 @@ kn_backend *kn_backend_naive(kn_error *err)
     kn_naive_batchnorm(be);
     kn_naive_pair(be);
     kn_naive_images(be);
+    kn_naive_loss(be);
     return be;
 }

@@ -11,8 +11,9 @@
 /* Each puts its family of ops into the table. */
 void kn_naive_dense(kn_backend *be);     /* gemm, rows, activation, dropout, optimisers */
 void kn_naive_batchnorm(kn_backend *be);
-void kn_naive_pair(kn_backend *be);      /* distances, losses, search */
+void kn_naive_pair(kn_backend *be);      /* distances, losses of pairs, search */
 void kn_naive_images(kn_backend *be);    /* convolution, pools */
+void kn_naive_loss(kn_backend *be);      /* of classes and of values */
 
 float kn_naive_act(float x, kn_act act);       /* NaN stays NaN */
 float kn_naive_act_slope(float y, kn_act act); /* act'(x), told from y = act(x) */

@@ -27,9 +27,9 @@ static void distance(kn_backend *be, float *d, const float *z, kn_distance kind,
         d[i] = (float)pair_distance(z + i * D, z + (B + i) * D, kind, D);
 }
 
-/* da[D] = k * d distance(a, b) / d a; the distance itself is d. */
+/* da[D] (+)= k * d distance(a, b) / d a; the distance itself is d. */
 static void distance_gradient(float *da, const float *a, const float *b, double d, double k, kn_distance kind,
-                              size_t D)
+                              size_t D, int acc)
 {
     double aa = 0, bb = 0;
     for (size_t i = 0; i < D; i++)
@@ -43,8 +43,20 @@ static void distance_gradient(float *da, const float *a, const float *b, double 
             slope = (u > v) - (u < v);
         else if (norms > (double)KN_EPS_DIST) /* d cos / da = b/(|a||b|) - cos a/|a|^2 */
             slope = (1 - d) * u / aa - v / norms;
-        da[i] = (float)(k * slope);
+        da[i] = (acc ? da[i] : 0) + (float)(k * slope);
     }
+}
+
+/* The loss of a pair at distance d; *slope = d loss / d d. */
+static double loss_at(double *slope, double d, double same, kn_pair_loss kind, double margin)
+{
+    double short_of = margin - d < 0 ? 0 : margin - d; /* NaN stays NaN */
+    if (kind == KN_CONTRASTIVE) {
+        *slope = 2 * same * d - 2 * (1 - same) * short_of;
+        return same * d * d + (1 - same) * short_of * short_of;
+    }
+    *slope = same - (1 - same) * (short_of > 0);
+    return same * d + (1 - same) * short_of;
 }
 
 static void pair_loss(kn_backend *be, float *loss, float *d, float *dz, const float *z, const float *y,
@@ -53,19 +65,34 @@ static void pair_loss(kn_backend *be, float *loss, float *d, float *dz, const fl
     (void)be;
     for (size_t i = 0; i < B; i++) {
         const float *a = z + i * D, *b = z + (B + i) * D;
-        double dist = pair_distance(a, b, kind, D), same = (double)y[i];
-        double short_of = (double)margin - dist > 0 ? (double)margin - dist : 0;
-        double slope; /* d loss / d dist */
-        if (loss_kind == KN_CONTRASTIVE) {
-            loss[i] = (float)(same * dist * dist + (1 - same) * short_of * short_of);
-            slope = 2 * same * dist - 2 * (1 - same) * short_of;
-        } else {
-            loss[i] = (float)(same * dist + (1 - same) * short_of);
-            slope = same - (1 - same) * (short_of > 0);
-        }
+        double slope, dist = pair_distance(a, b, kind, D);
+        loss[i] = (float)loss_at(&slope, dist, (double)y[i], loss_kind, (double)margin);
         d[i] = (float)dist;
-        distance_gradient(dz + i * D, a, b, dist, slope / (double)B, kind, D);
-        distance_gradient(dz + (B + i) * D, b, a, dist, slope / (double)B, kind, D);
+        distance_gradient(dz + i * D, a, b, dist, slope / (double)B, kind, D, 0);
+        distance_gradient(dz + (B + i) * D, b, a, dist, slope / (double)B, kind, D, 0);
+    }
+}
+
+static void batch_loss(kn_backend *be, float *loss, float *dz, const float *z, const uint32_t *group,
+                       kn_distance kind, kn_pair_loss loss_kind, float margin, size_t N, size_t D)
+{
+    size_t S = 0, T = 0;
+    for (size_t i = 0; i < N; i++)
+        for (size_t j = 0; j < i; j++)
+            *(group[i] == group[j] ? &S : &T) += 1;
+    be->fill(be, dz, 0, N * D);
+    for (size_t i = 0; i < N; i++) {
+        double sum = 0;
+        for (size_t j = 0; j < N; j++) {
+            if (j == i)
+                continue;
+            bool same = group[i] == group[j];
+            double share = (S && T ? 0.5 : 1) / (double)(same ? S : T);
+            double slope, dist = pair_distance(z + i * D, z + j * D, kind, D);
+            sum += share * loss_at(&slope, dist, same, loss_kind, (double)margin) / 2;
+            distance_gradient(dz + i * D, z + i * D, z + j * D, dist, slope * share, kind, D, 1);
+        }
+        loss[i] = (float)sum;
     }
 }
 
@@ -96,5 +123,6 @@ void kn_naive_pair(kn_backend *be)
 {
     be->distance = distance;
     be->pair_loss = pair_loss;
+    be->batch_loss = batch_loss;
     be->nearest = nearest;
 }

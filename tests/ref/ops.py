@@ -8,6 +8,11 @@ Tensors, by op:
            after, y, dx, dres, dgamma, dbeta
   pair.K.L.*  2B x D vectors z, labels y, loss [B], d [B], dz of the mean loss;
            K euclidean, l1, cosine; L contrastive, hinge
+  batch.K.L.*  N x D vectors z, groups, loss (the sum over all pairs, each
+           kind of which weighs 1/2) and dz; the same K and L
+  softmax.*  z, label, loss of each row, p, dz of the mean loss
+  value.L.*  z, target, loss of each, dz of the mean loss; L squared, huber
+  bag.*    table, start, idx, weight, y, dy and the table's gradient
   adam.*, sgd.*  parameter p, gradients g [T, n], p after each of T steps
   elu.x, elu.y
   conv.K.*, maxpool.K.*, avgpool.K.*  images [N, H, W, C] through window K of WINDOWS:
@@ -73,6 +78,51 @@ def pair_losses(out):
             out |= {f"{name}.loss": each, f"{name}.d": d, f"{name}.dz": z.grad}
 
 
+def batch_losses(out):
+    N, D = 11, 6
+    z = torch.randn(N, D).double().requires_grad_()
+    group = torch.tensor([0, 1, 2, 0, 1, 3, 3, 0, 4, 5, 1])
+    i, j = torch.triu_indices(N, N, 1)
+    same = group[i] == group[j]
+    out |= {"batch.z": z, "batch.group": group}
+    for kind, margin in zip(("euclidean", "l1", "cosine"), (4.0, 8.0, 1.1)):
+        for loss in ("contrastive", "hinge"):
+            z.grad = None
+            d = distance(kind, z[i], z[j])
+            gap = (margin - d).clamp(min=0)
+            near, far = (d**2, gap**2) if loss == "contrastive" else (d, gap)
+            total = near[same].mean() / 2 + far[~same].mean() / 2
+            total.backward()
+            out |= {f"batch.{kind}.{loss}.loss": total[None], f"batch.{kind}.{loss}.dz": z.grad}
+
+
+def other_losses(out):
+    z = (torch.randn(9, 7) * 8).double().requires_grad_()
+    label = torch.randint(7, (9,))
+    loss = torch.nn.functional.cross_entropy(z, label, reduction="none")
+    loss.mean().backward()
+    out |= {"softmax.z": z, "softmax.label": label, "softmax.loss": loss, "softmax.p": z.softmax(1),
+            "softmax.dz": z.grad}
+    target = torch.randn(20).double()
+    out["value.target"] = target
+    for name in ("squared", "huber"):
+        x = torch.linspace(-3, 3, 20).double().requires_grad_()
+        loss = (x - target) ** 2 if name == "squared" else torch.nn.functional.huber_loss(x, target, "none", 0.7)
+        loss.mean().backward()
+        out |= {"value.z": x, f"value.{name}.loss": loss, f"value.{name}.dz": x.grad}
+
+
+def bag(out):
+    table = torch.randn(8, 5).double().requires_grad_()
+    start, idx = torch.tensor([0, 3, 3, 4, 10, 12]), torch.tensor([1, 7, 1, 0, 2, 3, 5, 7, 2, 6, 1, 0])
+    weight, dy = torch.randn(12).double(), torch.randn(5, 5).double()
+    y = torch.nn.functional.embedding_bag(idx, table, start, per_sample_weights=weight, mode="sum",
+                                          include_last_offset=True)
+    y.backward(dy)
+    out |= {"bag.table": table, "bag.start": start, "bag.idx": idx, "bag.weight": weight, "bag.y": y, "bag.dy": dy,
+            "bag.dtable": table.grad}
+
+
 def optimiser(out, name, make):
     p = torch.nn.Parameter(torch.randn(10).double())
     g = torch.randn(T, 10).double()
@@ -106,7 +156,7 @@ def windows(out):
         parts = {"x": nhwc(x), "w": nhwc(w), "dy": nhwc(dy), "y": nhwc(y), "dx": nhwc(x.grad), "dw": nhwc(w.grad)}
         out |= {f"conv.{k}.{name}": t for name, t in parts.items()}
         out |= {f"conv.{k}.bias": bias, f"conv.{k}.dbias": bias.grad}
-        out[f"conv.{k}.window"] = torch.tensor([H, W, C, KH, KW, stride, pad, dilation, *y.shape[2:]])
+        out[f"conv.{k}.window"] = torch.tensor([H, W, C, KH, KW, stride, pad, dilation, *y.shape[2:]], dtype=torch.float64)
         pools = {"maxpool": lambda: functional.max_pool2d(x, (KH, KW), stride, pad, dilation)}
         if dilation == 1:  # PyTorch's mean has no other
             pools["avgpool"] = lambda: functional.avg_pool2d(x, (KH, KW), stride, pad, count_include_pad=False)
@@ -128,7 +178,11 @@ optimiser(ref, "sgd", lambda p: torch.optim.SGD(p, lr=0.1, weight_decay=0.1))
 optimiser(ref, "sgd_momentum", lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9))
 optimiser(ref, "sgd_nesterov", lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.1))
 windows(ref)
+batch_losses(ref)
+other_losses(ref)
+bag(ref)
 ref["elu.x"] = torch.tensor([-100, -20, -5, -1, -0.5, -0.01, -1e-4, -1e-6, 0, 1e-6, 0.3, 4], dtype=torch.float64)
 ref["elu.y"] = torch.nn.functional.elu(ref["elu.x"])
-save_file({k: np.ascontiguousarray(v.detach().numpy().astype(np.float32)) for k, v in ref.items()},
+save_file({k: np.ascontiguousarray(v.detach().numpy().astype(np.float32 if v.is_floating_point() else np.uint32))
+           for k, v in ref.items()},
           pathlib.Path(__file__).with_suffix(".st"))
