@@ -15,7 +15,7 @@ SOVERSION := $(firstword $(subst ., ,$(VERSION)))
 
 # ---- what is found --------------------------------------------------------------
 
-PACKAGES := libutf8proc zlib libzip jansson libmd
+PACKAGES := libutf8proc zlib libzip jansson libmd libjpeg libpng libarchive
 MISSING  := $(foreach p,$(PACKAGES),$(shell pkg-config --exists $(p) 2>/dev/null || echo $(p)))
 ifneq ($(strip $(MISSING)),)
 ifeq ($(filter help clean,$(MAKECMDGOALS)),)
@@ -57,7 +57,7 @@ TOOL_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out $(MAINS),$(wildcard tools/*.c))
 BINS    := $(MAINS:tools/%.c=$(B)/bin/%)
 LIB     := $(B)/libsiam.a
 SO      := $(B)/libsiam.so.$(VERSION)
-HEADERS := kernels/base.h kernels/rng.h kernels/backend.h data/data.h tokenize/tokenize.h embeddings/embeddings.h \
+HEADERS := kernels/base.h kernels/rng.h kernels/backend.h data/data.h data/images.h tokenize/tokenize.h embeddings/embeddings.h \
            tfidf/tfidf.h siamese/siamese.h
 
 .PHONY: all check check-unit check-cli demo bench asan tsan fuzz install help info clean seed-table cuda check-gpu

@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-/* ---- one image: image.c ------------------------------------------------------------ */
+/* ---- one image: image.c, image_jpeg.c, image_png.c, image_pnm.c, image_resize.c --------- */
 
 /* Pixels as bytes, rows from the top, channels last: px[h][w][c]. c is 1 (grey)
  * or 3 (red, green, blue); alpha is laid on white. */
@@ -27,9 +27,10 @@ enum { DS_MAX_PIXELS = 1 << 26 };
 /* JPEG (libjpeg-turbo), PNG (libpng; 16 bits, palettes, alpha, interlaced), PGM
  * and PPM (P2, P3, P5, P6, maxval up to 65535), told apart by content. A file
  * that is cut short or damaged is an error, also where the library would fill
- * the rest with grey. */
+ * the rest with grey; only a plain P2 or P3 may lose digits of its last number
+ * unseen. */
 int ds_image_decode(ds_image *out, const void *bytes, size_t n, kn_error *err) KN_MUST_CHECK;
-int ds_image_read(ds_image *out, const char *path, kn_error *err) KN_MUST_CHECK; /* path as ds_open takes it */
+int ds_image_read(ds_image *out, const char *path, kn_error *err) KN_MUST_CHECK; /* as ds_open; errors name it */
 void ds_image_free(ds_image *im);
 /* PNG, saved atomically. */
 int ds_image_save(const char *path, const ds_image *im, kn_error *err) KN_MUST_CHECK;
@@ -38,39 +39,49 @@ int ds_image_save(const char *path, const ds_image *im, kn_error *err) KN_MUST_C
  * (ITU-R BT.601). out is a new image. */
 int ds_image_resize(ds_image *out, const ds_image *in, size_t h, size_t w, size_t c, kn_error *err) KN_MUST_CHECK;
 
-/* ---- a set of images: images.c, tar by libarchive, idx.c ---------------------------- */
+/* ---- a set of images: images.c, images_folder.c, images_tar.c, images_idx.c, images_labels.c ---- */
 
 typedef struct ds_images ds_images;
 
 typedef struct ds_images_options {
-    const char *labels; /* a CSV "file,score|label[,split]"; NULL: a labels.csv inside is found, if there is one */
-    bool skip_bad;      /* images that cannot be decoded are counted and left out, as are rows of labels without a file */
+    const char *labels; /* a CSV "file,score|label[,split]"; NULL: a labels.csv inside is taken, if there is one */
+    bool skip_bad;      /* images that cannot be decoded are counted and left out (each is decoded once to know),
+                           as are rows of labels without a file */
 } ds_images_options;
 
 /* SOURCE is
  *  - a folder or tar(.gz) with a folder a class at any depth: the deepest folder
  *    names the class (its whole path below the source does when two have one name);
- *  - the same with labels: each file of the CSV has its score (a number), or its
- *    class (label column), and its split; files that it does not name are left out;
- *  - an IDX(.gz) file of images ("images" in its name and "idx3" or magic
- *    0x00000803 / 0x00000804); its labels are the file beside it whose name has
- *    "labels" and "idx1" in these places. A folder that has IDX files is one too:
- *    its "train" files have split "train", its "t10k" ones split "test".
- * Items are in order of their names, bytewise; classes too. Only what looks like
- * an image by its ending (.jpg .jpeg .png .pgm .ppm .pnm, any case) is an item.
- * Names with "..", absolute names, links and devices of an archive are refused
- * or left out; so are hidden files and "__MACOSX". Reads the archive into memory
- * once, compressed images as they are; a folder's files are read when asked for. */
+ *  - the same with labels: each file of the CSV has its score (a number), its
+ *    class (label), or both, and its split; files that it does not name are left
+ *    out. A name is looked for below the CSV's folder, the source, its one top
+ *    folder, and last as the end of exactly one item's path;
+ *  - an IDX(.gz) file of images (magic 0x00000803, or 0x00000804 whose last size
+ *    is 1 or 3); its labels are the file beside it with "labels" for "images" and
+ *    "idx1" for "idx3" in its name, if there is one;
+ *  - a folder that has such files at its top ("images" and "idx3" in their names):
+ *    those with "train" in their names have split "train", with "t10k" or "test"
+ *    "test". Nothing else of the folder counts.
+ * Items are in order of their names, bytewise, those of IDX of their number;
+ * classes in order of their paths or labels. Only what looks like an image by its
+ * ending (.jpg .jpeg .png .pgm .ppm .pnm, any case) is an item. Hidden files and
+ * "__MACOSX" are left out, in archives links and devices too; names with ".." and
+ * absolute ones are errors there. Reads an archive into memory once, compressed
+ * images as they are; a folder's files are read when asked for, links followed.
+ * "-" is an archive or IDX file from stdin. */
 ds_images *ds_images_open(const char *source, const ds_images_options *o, kn_error *err);
 void ds_images_close(ds_images *s); /* NULL is allowed */
 
 size_t ds_images_count(const ds_images *s);
-const char *ds_images_name(const ds_images *s, size_t i);  /* path below the source; "17" of IDX */
+const char *ds_images_name(const ds_images *s, size_t i);  /* path below the source; "17" of IDX, "train/17" in a folder */
 ptrdiff_t ds_images_class(const ds_images *s, size_t i);   /* or -1: none */
 double ds_images_score(const ds_images *s, size_t i);      /* or NaN: none */
 const char *ds_images_split(const ds_images *s, size_t i); /* "train", "test", "dev", ... or "" */
 size_t ds_images_classes(const ds_images *s);
 const char *ds_images_class_name(const ds_images *s, size_t c);
+/* Images and rows left out by skip_bad, and why the newest was. */
+uint64_t ds_images_rejected(const ds_images *s);
+const char *ds_images_last_rejection(const ds_images *s);
 /* Item of that name, below the source or below its one top folder; -1. */
 ptrdiff_t ds_images_find(const ds_images *s, kn_str name);
 /* SHA-256 over names, classes, scores, splits and the bytes of all images: what
@@ -81,7 +92,7 @@ int ds_images_digest(const ds_images *s, char hex[65], kn_error *err) KN_MUST_CH
  * the file. */
 int ds_images_read(const ds_images *s, size_t i, ds_image *out, kn_error *err) KN_MUST_CHECK;
 
-/* ---- pairs of images: image_pairs.c ----------------------------------------------------- */
+/* ---- pairs of images: image_pairs.c -------------------------------------------------- */
 
 /* A list with a line "pathA pathB 0|1" (spaces or tabs; # and blank lines are
  * passed over), paths relative to the source or to its one top folder. */

@@ -3,11 +3,11 @@
  * header is a Python dict of three known keys, ended by a newline. */
 #include <string.h>
 
-#include "data/data.h"
+#include "data/whole.h"
 
 #define MAGIC "\x93NUMPY"
 
-enum { MAGIC_BYTES = 6, ALIGN = 64, MAX_HEADER = 1 << 16, FIRST_READ = 1 << 20 };
+enum { MAGIC_BYTES = 6, ALIGN = 64, MAX_HEADER = 1 << 16 };
 
 /* ---- the header's text ------------------------------------------------------------ */
 
@@ -95,59 +95,23 @@ static int parse_dict(ds_tensor *t, const char *text, size_t n, kn_error *err)
 
 /* ---- bytes ---------------------------------------------------------------------------- */
 
-static int read_exactly(ds_stream *s, char *p, size_t n, kn_error *err)
-{
-    uint64_t done, total;
-    for (size_t at = 0; at < n;) {
-        ptrdiff_t r = ds_read(s, p + at, n - at, err);
-        ds_progress(s, &done, &total);
-        if (r <= 0)
-            return r < 0 ? -1 : kn_fail(err, "it ends at byte %llu: it was cut short", (unsigned long long)done);
-        at += (size_t)r;
-    }
-    return 0;
-}
-
 static int read_header(ds_stream *s, ds_tensor *t, kn_error *err)
 {
     char head[MAGIC_BYTES + 2], text[MAX_HEADER];
     unsigned char length[4] = {0};
-    if (read_exactly(s, head, sizeof head, err))
+    if (ds_read_exactly(s, head, sizeof head, err))
         return -1;
     if (memcmp(head, MAGIC, MAGIC_BYTES))
         return kn_fail(err, "not a npy file: it does not begin with \\x93NUMPY");
     if (head[6] < 1 || head[6] > 3 || head[7] != 0)
         return kn_fail(err, "version %d.%d of the npy format: 1.0 to 3.0 can be read", (unsigned char)head[6],
                        (unsigned char)head[7]);
-    if (read_exactly(s, (char *)length, head[6] == 1 ? 2 : 4, err))
+    if (ds_read_exactly(s, length, head[6] == 1 ? 2 : 4, err))
         return -1;
     size_t n = length[0] | (size_t)length[1] << 8 | (size_t)length[2] << 16 | (size_t)length[3] << 24;
     if (n > sizeof text)
         return kn_fail(err, "its npy header would be %zu bytes long, at most %zu can be", n, sizeof text);
-    return read_exactly(s, text, n, err) || parse_dict(t, text, n, err) ? -1 : 0;
-}
-
-/* The header's word is not taken for how many numbers there are: memory grows
- * with what arrives. */
-static int read_numbers(ds_stream *s, ds_tensor *t, kn_error *err)
-{
-    char *p = NULL, more;
-    size_t cap = 0, at = 0;
-    do {
-        size_t want = t->bytes - at <= at + FIRST_READ ? t->bytes : 2 * at + FIRST_READ;
-        if (kn_grow(&p, &cap, want ? want : 1, 1, err) || read_exactly(s, p + at, want - at, err)) {
-            kn_free(p);
-            return -1;
-        }
-        at = want;
-    } while (at < t->bytes);
-    ptrdiff_t r = ds_read(s, &more, 1, err);
-    if (r) {
-        kn_free(p);
-        return r < 0 ? -1 : kn_fail(err, "more bytes follow its %zu bytes of numbers", t->bytes);
-    }
-    t->data = p;
-    return 0;
+    return ds_read_exactly(s, text, n, err) || parse_dict(t, text, n, err) ? -1 : 0;
 }
 
 int ds_npy_tensor(ds_tensor *t, ds_stream *s, kn_error *err)
@@ -161,7 +125,8 @@ int ds_npy_tensor(ds_tensor *t, ds_stream *s, kn_error *err)
     for (size_t i = 0; i < t->ndim; i++)
         if (kn_mul(&t->bytes, t->bytes, t->shape[i]))
             return kn_fail(err, "its shape is larger than memory can address");
-    return read_numbers(s, t, err);
+    t->data = ds_read_rest(s, t->bytes, err);
+    return t->data ? 0 : -1;
 }
 
 /* ---- as floats -------------------------------------------------------------------------- */
