@@ -78,10 +78,11 @@ typedef struct sm_change {
     float scale[3], offset[3];
 } sm_change;
 
+sm_change sm_change_none(const sm_image_input *in);
 /* The change of row number `row` of the batch of step `step`. */
 sm_change sm_augment_draw(const sm_augment *a, const sm_image_input *in, uint64_t seed, uint64_t step, uint32_t row);
-/* x[h,w,c] of px[h,w,c]; scratch[h,w,c]. A change of nothing gives exactly what
- * sm_pixels_rows gives. */
+/* x[h,w,c] of px[h,w,c]; scratch[h,w,c], which a change of colours alone does not
+ * need. No change gives exactly (px/255 - mean)/std. */
 void sm_change_apply(float *x, const unsigned char *px, const sm_image_input *in, const sm_change *change,
                      float *scratch);
 
@@ -112,6 +113,7 @@ sm_sampler *sm_sampler_pairs(const uint32_t *a, const uint32_t *b, const float *
 void sm_sampler_free(sm_sampler *s); /* NULL is allowed */
 
 size_t sm_sampler_rows(const sm_sampler *s);    /* the most that a step has */
+size_t sm_sampler_images(const sm_sampler *s);  /* rows of the pixels that it needs */
 uint64_t sm_sampler_steps(const sm_sampler *s); /* of an epoch */
 /* Rows of step `step`: item[rows], and group[rows] when balanced, label[rows/2]
  * when of pairs. Returns how many. */
@@ -129,15 +131,17 @@ typedef struct sm_batch {
     size_t rows;
     const float *x;        /* [rows,h,w,c], as the network reads it */
     const uint32_t *item;  /* [rows] rows of the pixels */
-    const uint32_t *group; /* [rows] of a balanced sampler; else NULL */
-    const float *label;    /* [rows/2] of a sampler of pairs; else NULL */
+    const uint32_t *group; /* [rows] of a balanced sampler; else zeros */
+    const float *label;    /* [rows/2] of a sampler of pairs; else zeros */
 } sm_batch;
+
+enum { SM_MAX_WORKERS = 64 };
 
 typedef struct sm_loader_options {
     sm_augment augment;
     uint64_t seed;       /* of the augmentation */
     uint64_t first_step; /* where to begin */
-    int workers;         /* threads; 0: sm_loader_next does the work itself */
+    int workers;         /* threads, up to SM_MAX_WORKERS; 0: sm_loader_next does the work itself */
 } sm_loader_options;
 
 typedef struct sm_loader sm_loader;
