@@ -124,16 +124,17 @@ static void locate(span *s, const sm_image_input *in, const sm_change *change, s
     }
 }
 
-/* x[n,c] between four neighbours each; below and beside say where they lie. */
+/* x[n,c] between four neighbours each; below and beside say where they lie.
+ * Written so that a share of 0 or 1 gives exactly one of them. */
 static inline void blend(float *x, const float *image, const span *s, size_t n, size_t c, size_t below, size_t beside)
 {
     for (size_t i = 0; i < n; i++) {
         const float *p = image + (size_t)s->at[i] * c;
-        float down = s->down[i], right = s->right[i];
+        float down = s->down[i], right = s->right[i], up = 1 - down, left = 1 - right;
         for (size_t k = 0; k < c; k++) {
-            float upper = p[k] + right * (p[beside + k] - p[k]);
-            float lower = p[below + k] + right * (p[below + beside + k] - p[below + k]);
-            x[i * c + k] = upper + down * (lower - upper);
+            float upper = left * p[k] + right * p[beside + k];
+            float lower = left * p[below + k] + right * p[below + beside + k];
+            x[i * c + k] = up * upper + down * lower;
         }
     }
 }
