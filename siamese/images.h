@@ -126,14 +126,14 @@ int sm_score_bins(uint32_t *bin, size_t *used, const double *score, size_t n, si
 
 /* ---- loader.c: batches prepared ahead ---------------------------------------------------- */
 
-typedef struct sm_batch {
+typedef struct sm_image_batch {
     uint64_t step;
     size_t rows;
     const float *x;        /* [rows,h,w,c], as the network reads it */
     const uint32_t *item;  /* [rows] rows of the pixels */
     const uint32_t *group; /* [rows] of a balanced sampler; else zeros */
     const float *label;    /* [rows/2] of a sampler of pairs; else zeros */
-} sm_batch;
+} sm_image_batch;
 
 enum { SM_MAX_WORKERS = 64 };
 
@@ -149,7 +149,7 @@ typedef struct sm_loader sm_loader;
 sm_loader *sm_loader_new(const sm_pixels *p, const sm_image_input *in, sm_sampler *s, const sm_loader_options *o,
                          kn_error *err);
 /* The next step's batch, valid until the next call; there is no last one. */
-const sm_batch *sm_loader_next(sm_loader *l);
+const sm_image_batch *sm_loader_next(sm_loader *l);
 void sm_loader_free(sm_loader *l); /* at any time; NULL is allowed */
 
 #ifdef __cplusplus

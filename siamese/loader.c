@@ -6,7 +6,7 @@
 #include <pthread.h>
 
 typedef struct slot {
-    sm_batch batch;
+    sm_image_batch batch;
     float *x;
     uint32_t *item, *group;
     float *label;
@@ -75,7 +75,7 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
-const sm_batch *sm_loader_next(sm_loader *l)
+const sm_image_batch *sm_loader_next(sm_loader *l)
 {
     pthread_mutex_lock(&l->lock);
     if (l->begun) {
@@ -111,7 +111,7 @@ static int make_slots(sm_loader *l, kn_error *err)
         if (!(s->x = kn_alloc(floats, sizeof *s->x, err)) || !(s->item = kn_alloc(rows, sizeof *s->item, err)) ||
             !(s->group = kn_alloc(rows, sizeof *s->group, err)) || !(s->label = kn_alloc(rows, sizeof *s->label, err)))
             return -1;
-        s->batch = (sm_batch){.x = s->x, .item = s->item, .group = s->group, .label = s->label};
+        s->batch = (sm_image_batch){.x = s->x, .item = s->item, .group = s->group, .label = s->label};
     }
     return 0;
 }
