@@ -104,3 +104,26 @@ int sm_distances(sm_encoder *e, float *d, const sm_pairs *p, kn_error *err)
     }
     return be->sync(be, err) ? -1 : check_finite(d, p->pairs, 1, err);
 }
+
+int sm_vector_distances(sm_encoder *e, float *d, const float *z, const uint32_t *a, const uint32_t *b, size_t n,
+                        kn_error *err)
+{
+    kn_backend *be = e->be;
+    size_t E = sm_encoder_width(e), B = e->block / 2;
+    float *host = kn_alloc(2 * B, E * sizeof *host, err);
+    float *vectors = host ? be->alloc(be, 2 * B * E * sizeof *vectors, err) : NULL;
+    for (size_t at = 0; vectors && at < n; at += B) {
+        size_t pairs = n - at < B ? n - at : B;
+        for (size_t i = 0; i < pairs; i++) {
+            memcpy(host + i * E, z + a[at + i] * E, E * sizeof *z);
+            memcpy(host + (B + i) * E, z + b[at + i] * E, E * sizeof *z);
+        }
+        be->upload(be, vectors, host, 2 * B * E * sizeof *host);
+        be->distance(be, e->distance, vectors, e->model->distance, B, E);
+        be->download(be, d + at, e->distance, pairs * sizeof *d);
+    }
+    int rc = !vectors || be->sync(be, err) ? -1 : check_finite(d, n, 1, err);
+    be->dealloc(be, vectors);
+    kn_free(host);
+    return rc;
+}

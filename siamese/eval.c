@@ -196,3 +196,24 @@ int sm_evaluate(sm_metrics *m, const float *d, const double *p, const float *lab
     m->log_loss = m->brier = m->ece = (double)NAN;
     return p ? probabilities(m, p, label, n, err) : 0;
 }
+
+void sm_judge_scores(sm_judgement *j, const float *have, const float *want, size_t n)
+{
+    double mean_h = 0, mean_w = 0, hh = 0, ww = 0, hw = 0, absolute = 0, squared = 0;
+    for (size_t i = 0; i < n; i++) {
+        mean_h += (double)have[i] / (double)n;
+        mean_w += (double)want[i] / (double)n;
+    }
+    for (size_t i = 0; i < n; i++) {
+        double h = (double)have[i] - mean_h, w = (double)want[i] - mean_w, e = (double)have[i] - (double)want[i];
+        hh += h * h, ww += w * w, hw += h * w;
+        absolute += fabs(e), squared += e * e;
+    }
+    j->n = n;
+    j->kind = SM_SCORES;
+    j->pearson = hh > 0 && ww > 0 ? hw / sqrt(hh * ww) : NAN;
+    j->mae = absolute / (double)n;
+    j->rmse = sqrt(squared / (double)n);
+    j->loss = squared / (double)n;
+    j->score = isnan(j->pearson) ? -1 : j->pearson;
+}

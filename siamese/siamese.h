@@ -367,6 +367,9 @@ sm_encoder *sm_encoder_new(const sm_model *m, kn_backend *be, kn_error *err); /*
 int sm_encode(sm_encoder *e, float *z, const float *x, size_t N, kn_error *err) KN_MUST_CHECK;
 /* d[pairs] of a whole set, in constant memory. p->label may be NULL. */
 int sm_distances(sm_encoder *e, float *d, const sm_pairs *p, kn_error *err) KN_MUST_CHECK;
+/* d[n] between the vectors a[i] and b[i] of z, which sm_encode gave. */
+int sm_vector_distances(sm_encoder *e, float *d, const float *z, const uint32_t *a, const uint32_t *b, size_t n,
+                        kn_error *err) KN_MUST_CHECK;
 size_t sm_encoder_width(const sm_encoder *e); /* E */
 void sm_encoder_free(sm_encoder *e);          /* NULL is allowed */
 

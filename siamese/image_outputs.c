@@ -1,0 +1,41 @@
+/* Images through a trained network. */
+#include "siamese/image_model.h"
+
+#include <math.h>
+
+enum { ROWS = 256 }; /* prepared at a time */
+
+int sm_image_outputs(sm_encoder *e, float *z, const sm_pixels *p, const sm_image_recipe *r, kn_error *err)
+{
+    size_t D = r->input.h * r->input.w * r->input.c, E = sm_encoder_width(e);
+    float *x = kn_alloc(ROWS, D * sizeof *x, err), *other = x ? kn_alloc(ROWS, E * sizeof *other, err) : NULL;
+    int rc = other ? 0 : -1;
+    for (size_t at = 0; !rc && at < p->n; at += ROWS) {
+        size_t rows = p->n - at < ROWS ? p->n - at : ROWS;
+        sm_pixels_rows(x, p, &r->input, at, rows, false);
+        rc = sm_encode(e, z + at * E, x, rows, err);
+        if (rc || !r->mirror)
+            continue;
+        sm_pixels_rows(x, p, &r->input, at, rows, true);
+        rc = sm_encode(e, other, x, rows, err);
+        for (size_t i = 0; i < rows * E; i++)
+            z[at * E + i] = (z[at * E + i] + other[i]) / 2;
+    }
+    kn_free(x);
+    kn_free(other);
+    return rc;
+}
+
+void sm_softmax(float *z, size_t n, size_t C)
+{
+    for (size_t i = 0; i < n; i++, z += C) {
+        float most = z[0];
+        double sum = 0;
+        for (size_t c = 1; c < C; c++)
+            most = z[c] > most ? z[c] : most;
+        for (size_t c = 0; c < C; c++)
+            sum += (double)(z[c] = expf(z[c] - most));
+        for (size_t c = 0; c < C; c++)
+            z[c] = (float)((double)z[c] / sum);
+    }
+}
