@@ -44,7 +44,7 @@ int sm_image_outputs(sm_encoder *e, float *z, const sm_pixels *p, const sm_image
 /* Outputs to probabilities, in place: z[n,C] = softmax of each row. */
 void sm_softmax(float *z, size_t n, size_t C);
 
-/* ---- task_images.c: training ------------------------------------------------------------------ */
+/* ---- task_images.c: training; image_parts.c: what on, what it is judged by ------------------------------------------------------------------ */
 
 /* Images and what is known of them: of the arrays those that the target needs. */
 typedef struct sm_image_set {
@@ -70,6 +70,15 @@ typedef struct sm_image_options {
 sm_model *sm_train_images(const sm_image_set *train, const sm_image_set *dev, const sm_image_recipe *recipe,
                           const kn_buf *recipe_bytes, const sm_image_options *io, const sm_train_options *o,
                           const sm_train_control *control, kn_backend *be, kn_error *err);
+
+/* Of n items those whose groups serve to train a network that compares: mark[i]
+ * is 1 for training, 2 for a seeded share of the groups, to judge by, and 0 for
+ * groups of a single item, which has no like. group[i] of marked items becomes a
+ * number from 0 on without gaps, apart for 1 and 2. */
+int sm_image_part_groups(uint8_t *mark, uint32_t *group, size_t n, double share, uint64_t seed,
+                         kn_error *err) KN_MUST_CHECK;
+/* The same of single items: 1, or 2 for a seeded share of them. */
+int sm_image_part_items(uint8_t *mark, size_t n, double share, uint64_t seed, kn_error *err) KN_MUST_CHECK;
 
 /* A seeded list of pairs for judging: for each of the n images one of the same
  * group, where there is one, and one of another. Owned arrays [*pairs], *a is
