@@ -68,5 +68,6 @@ kn_backend *kn_backend_cpu(kn_pool *pool, kn_error *err)
     kn_cpu_nearest(be);
     kn_cpu_optim(be);
     kn_naive_images(be);
+    kn_cpu_conv(be);
     return be;
 }
