@@ -78,6 +78,13 @@ typedef struct kn_conv_rows {
      * table.panel floats more. */                                                                                     \
     F(void, conv_gather, (float *y, size_t ldy, const float *x, const size_t *x_at, size_t M,                          \
                           const kn_segment *segment, size_t segments))                                                 \
+    /* Pools over n windows that are `step` floats apart; pixel t < taps of the first has its channels at x + at[t]. */\
+    F(void, maxpool, (float *y, const float *x, size_t step, size_t n, const size_t *at, size_t taps, size_t C))       \
+    F(void, maxpool_gradient, (float *dx, const float *dy, const float *x, const float *y, size_t step, size_t n,      \
+                               const size_t *at, size_t taps, size_t C, int acc))                                      \
+    F(void, avgpool, (float *y, const float *x, size_t step, size_t n, const size_t *at, size_t taps, size_t C))       \
+    F(void, avgpool_gradient, (float *dx, const float *dy, size_t step, size_t n, const size_t *at, size_t taps,       \
+                               size_t C, int acc))                                                                     \
     /* distance() and pair_loss() for pairs first .. first+n-1 of B */                                                 \
     F(void, distance, (float *d, const float *z, kn_distance kind, size_t first, size_t n, size_t B, size_t D))        \
     F(void, pair_loss, (float *loss, float *d, float *dz, const float *z, const float *y, kn_distance kind,            \
