@@ -68,6 +68,7 @@ kn_backend *kn_backend_cpu(kn_pool *pool, kn_error *err)
     kn_cpu_loss(be);
     kn_cpu_nearest(be);
     kn_cpu_optim(be);
-    kn_naive_images(be);
+    kn_cpu_pool2d(be);
+    kn_cpu_conv(be);
     return be;
 }

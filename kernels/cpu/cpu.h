@@ -31,6 +31,8 @@ void kn_cpu_rows(kn_backend *be);        /* rows, elements, activation, dropout 
 void kn_cpu_batchnorm(kn_backend *be);
 void kn_cpu_pair(kn_backend *be);
 void kn_cpu_loss(kn_backend *be);        /* of classes and of values */
+void kn_cpu_conv(kn_backend *be);
+void kn_cpu_pool2d(kn_backend *be);
 void kn_cpu_nearest(kn_backend *be);
 void kn_cpu_optim(kn_backend *be);
 

@@ -32,6 +32,25 @@ typedef struct kn_batch {
     size_t N, D;
 } kn_batch;
 
+/* n floats of a window, side by side, `at` floats after its first. */
+typedef struct kn_segment {
+    size_t at, n;
+} kn_segment;
+
+/* Rows of a product whose rows begin anywhere: y[y_at[m] + j] (+)= sum over the
+ * floats k of all segments of x[x_at[m] + ..] panel[k, j], for j < n <=
+ * table.panel; then, unless bias is NULL and act none, act(y + bias). Rows of y
+ * may overlap when acc is 1. */
+typedef struct kn_conv_rows {
+    float *y;
+    const size_t *y_at, *x_at;
+    const float *x, *panel, *bias;
+    const kn_segment *segment;
+    size_t segments, M, n;
+    kn_act act;
+    int acc;
+} kn_conv_rows;
+
 #define KN_SIMD_FUNCTIONS(F)                                                                                           \
     /* Packs n <= table.panel columns of b[K,.] (of its transpose [.,K] when tb; rows ldb apart) as panel[K,.],\
      * filled up with zeros. */                                                                                        \
@@ -65,6 +84,22 @@ typedef struct kn_batch {
     F(void, bn_gradient, (float *dx, float *dres, const float *dy, const float *y, size_t ldy, const float *x,         \
                           const float *mean, const float *scale, const float *mean_g, const float *slope, kn_act act,  \
                           size_t N, size_t C, int acc, int acc_res))                                                   \
+    F(void, conv_rows, (const kn_conv_rows *t))                                                                        \
+    /* dw[O,n] (+)= sum over m of dy[m,o] x[x_at[m] + j]; rows of dw and dy are ldw and ldy apart. Reads, and does not \
+     * use, up to table.panel floats from the last n on. */                                                            \
+    F(void, conv_weights, (float *dw, size_t ldw, const float *dy, size_t ldy, size_t O, const float *x,               \
+                           const size_t *x_at, size_t M, size_t n, int acc))                                           \
+    /* y[m, .] = the segments of window m one after the other, rows of y ldy apart; reads and writes up to             \
+     * table.panel floats more. */                                                                                     \
+    F(void, conv_gather, (float *y, size_t ldy, const float *x, const size_t *x_at, size_t M,                          \
+                          const kn_segment *segment, size_t segments))                                                 \
+    /* Pools over n windows that are `step` floats apart; pixel t < taps of the first has its channels at x + at[t]. */\
+    F(void, maxpool, (float *y, const float *x, size_t step, size_t n, const size_t *at, size_t taps, size_t C))       \
+    F(void, maxpool_gradient, (float *dx, const float *dy, const float *x, const float *y, size_t step, size_t n,      \
+                               const size_t *at, size_t taps, size_t C, int acc))                                      \
+    F(void, avgpool, (float *y, const float *x, size_t step, size_t n, const size_t *at, size_t taps, size_t C))       \
+    F(void, avgpool_gradient, (float *dx, const float *dy, size_t step, size_t n, const size_t *at, size_t taps,       \
+                               size_t C, int acc))                                                                     \
     /* distance() and pair_loss() for pairs first .. first+n-1 of B */                                                 \
     F(void, distance, (float *d, const float *z, kn_distance kind, size_t first, size_t n, size_t B, size_t D))        \
     F(void, pair_loss, (float *loss, float *d, float *dz, const float *z, const float *y, kn_distance kind,            \
