@@ -125,8 +125,9 @@ static void sizes_that_cannot_be_are_refused(void **state)
     kn_error err;
     ds_images *set = folder_of_images("sizes", false);
     sm_pixels p;
-    static const sm_pixels_options bad[] = {{.h = 0, .w = 6, .c = 1}, {.h = 8, .w = 0, .c = 1}, {.h = 8, .w = 6, .c = 2},
-                                            {.h = SIZE_MAX / 2, .w = 4, .c = 1}, {.h = 1 << 14, .w = 1 << 14, .c = 1}};
+    static const sm_pixels_options bad[] = {
+        {.h = 0, .w = 6, .c = 1}, {.h = 8, .w = 0, .c = 1}, {.h = 8, .w = 6, .c = 2},
+        {.h = SIZE_MAX / 2, .w = 4, .c = 1}, {.h = 1 << 14, .w = 1 << 14, .c = 1}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_int_equal(sm_pixels_read(&p, set, NULL, 0, &bad[i], NULL, &err), -1);
         assert_non_null(strstr(err.text, "cannot be used"));
