@@ -74,7 +74,8 @@ static int make_room(sm_pixels *p, size_t n, size_t h, size_t w, size_t c, kn_er
     if (h == 0 || w == 0 || (c != 1 && c != 3) || kn_mul(&one, h, w) || one > DS_MAX_PIXELS)
         return kn_fail(err, "images of %zu x %zu pixels with %zu channels cannot be used", h, w, c);
     if (kn_mul(&bytes, n, one * c) || bytes / page >= memory)
-        return kn_fail(err, "%zu images of %zu x %zu x %zu do not fit into memory: use smaller or fewer ones", n, h, w, c);
+        return kn_fail(err, "%zu images of %zu x %zu x %zu do not fit into memory: use smaller or fewer ones", n, h, w,
+                       c);
     return (p->px = kn_alloc(bytes, 1, err)) ? 0 : -1;
 }
 

@@ -334,7 +334,7 @@ int sm_score_bins(uint32_t *bin, size_t *used, const double *score, size_t n, si
     for (size_t i = 0, end; i < n; i = end) {
         for (end = i + 1; end < n && k[end].key == k[i].key; end++)
             ;
-        size_t quantile = (size_t)((double)(i + end) / 2 / (double)n * (double)bins); /* of the middle one of its equals */
+        size_t quantile = (size_t)((double)(i + end) / 2 / (double)n * (double)bins); /* of its equals' middle */
         count += i == 0 || quantile > last;
         last = quantile;
         for (size_t e = i; e < end; e++)

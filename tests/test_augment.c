@@ -44,7 +44,7 @@ static void maps_and_colours_are_those_of_scipy(void **state)
         fail_msg("%s", err.text);
     for (; part(ref, cases, "px"); cases++)
         one_case(ref, cases);
-    assert_true(cases >= 9);
+    assert_true(cases == 11);
     ds_st_close(ref);
 }
 
@@ -118,7 +118,8 @@ static void draws_depend_on_seed_step_and_row_alone(void **state)
     const sm_augment a = {.rotate = 30, .zoom = 0.25, .shift = 0.1, .colour = 0.2, .flip = true};
     sm_change first = sm_augment_draw(&a, &input, 1, 5, 7), again = sm_augment_draw(&a, &input, 1, 5, 7);
     assert_memory_equal(&first, &again, sizeof first);
-    const struct { uint64_t seed, step; uint32_t row; } others[] = {{2, 5, 7}, {1, 6, 7}, {1, 5, 8}, {1, UINT64_MAX, 7}};
+    const struct { uint64_t seed, step; uint32_t row; } others[] = {
+        {2, 5, 7}, {1, 6, 7}, {1, 5, 8}, {1, UINT64_MAX, 7}};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         sm_change c = sm_augment_draw(&a, &input, others[i].seed, others[i].step, others[i].row);
         assert_true(c.row[0] != first.row[0] && c.row[2] != first.row[2] && c.scale[0] != first.scale[0]);

@@ -125,8 +125,9 @@ static void sizes_that_cannot_be_are_refused(void **state)
     kn_error err;
     ds_images *set = folder_of_images("sizes", false);
     sm_pixels p;
-    static const sm_pixels_options bad[] = {{.h = 0, .w = 6, .c = 1}, {.h = 8, .w = 0, .c = 1}, {.h = 8, .w = 6, .c = 2},
-                                            {.h = SIZE_MAX / 2, .w = 4, .c = 1}, {.h = 1 << 14, .w = 1 << 14, .c = 1}};
+    static const sm_pixels_options bad[] = {
+        {.h = 0, .w = 6, .c = 1}, {.h = 8, .w = 0, .c = 1}, {.h = 8, .w = 6, .c = 2},
+        {.h = SIZE_MAX / 2, .w = 4, .c = 1}, {.h = 1 << 14, .w = 1 << 14, .c = 1}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_int_equal(sm_pixels_read(&p, set, NULL, 0, &bad[i], NULL, &err), -1);
         assert_non_null(strstr(err.text, "cannot be used"));
@@ -183,17 +184,18 @@ static void mean_and_deviation_of_channels(void **state)
 static void rows_as_the_network_reads_them(void **state)
 {
     (void)state;
-    for (size_t c = 1; c <= 3; c += 2) {
-        enum { H = 5, W = 7 };
-        sm_pixels p = test_pixels(6, H, W, c);
-        sm_image_input in = {.h = H, .w = W, .c = c, .mean = {0.1f, 0.5f, 0.7f}, .std = {0.3f, 0.2f, 0.9f}};
-        float x[2 * H * W * 3], mirrored[2 * H * W * 3];
+    static const struct { size_t w, c; } of[] = {{7, 1}, {6, 1}, {7, 3}, {6, 3}, {1, 3}};
+    for (size_t t = 0; t < sizeof of / sizeof *of; t++) {
+        size_t w = of[t].w, c = of[t].c, one = 5 * w * c;
+        sm_pixels p = test_pixels(6, 5, w, c);
+        sm_image_input in = {.h = 5, .w = w, .c = c, .mean = {0.1f, 0.5f, 0.7f}, .std = {0.3f, 0.2f, 0.9f}};
+        float x[2 * 5 * 7 * 3], mirrored[2 * 5 * 7 * 3];
         sm_pixels_rows(x, &p, &in, 3, 2, false);
         sm_pixels_rows(mirrored, &p, &in, 3, 2, true);
-        for (size_t i = 0; i < 2 * H * W * c; i++) {
-            size_t k = i % c, at = i / c % W, row = i / c / W;
-            assert_true(x[i] == ((float)p.px[3 * H * W * c + i] / 255 - in.mean[k]) / in.std[k]);
-            assert_true(mirrored[(row * W + W - 1 - at) * c + k] == x[i]);
+        for (size_t i = 0; i < 2 * one; i++) {
+            size_t k = i % c, at = i / c % w, row = i / c / w;
+            assert_true(x[i] == ((float)p.px[3 * one + i] / 255 - in.mean[k]) / in.std[k]);
+            assert_true(mirrored[(row * w + w - 1 - at) * c + k] == x[i]);
         }
         sm_pixels_free(&p);
     }

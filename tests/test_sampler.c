@@ -117,8 +117,8 @@ static void balanced_step(const step *t, const uint32_t *group, size_t n, size_t
 static void balanced_batches_deal_groups_equally(void **state)
 {
     (void)state;
-    static const struct { size_t all, groups, each; } of[] = {{10, 8, 3}, {10, 10, 2}, {31, 8, 4}, {7, 6, 1}, {12, 8, 9},
-                                                              {1, 1, 5}, {64, 3, 2}};
+    static const struct { size_t all, groups, each; } of[] = {
+        {10, 8, 3}, {10, 10, 2}, {31, 8, 4}, {7, 6, 1}, {12, 8, 9}, {1, 1, 5}, {64, 3, 2}};
     for (size_t k = 0; k < sizeof of / sizeof *of; k++) {
         uint32_t group[MOST], came[64] = {0};
         size_t n = groups_of(group, of[k].all);
