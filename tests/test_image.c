@@ -125,7 +125,8 @@ static void refuses_what_it_cannot_hold(void **state)
     static const struct { const char *bytes, *why; } refused[] = {
         {"", "empty"}, {"x", "no JPEG"}, {"GIF89a", "no JPEG"}, {"P4\n8 1\n\1", "no JPEG"}, {"\xff\xd8\xff", "JPEG"},
         {"P5", "cut short"}, {"P5\n1", "cut short"}, {"P5 1 1", "cut short"}, {"P5 1 1 255", "cut short"},
-        {"P5 1 1 255x", "cut short"}, {"P5 1 1 255\n", "cut short"}, {"P5 0 1 255\n", "empty"}, {"P5 1 0 255\n", "empty"},
+        {"P5 1 1 255x", "cut short"}, {"P5 1 1 255\n", "cut short"}, {"P5 0 1 255\n", "empty"},
+        {"P5 1 0 255\n", "empty"},
         {"P5 1 1 0\nx", "largest value is 0"}, {"P5 1 1 65536\nxx", "over 65535"}, {"P5 1 1 9\n\x10", "over 9"},
         {"P2 1 1 9\n10\n", "over 9"}, {"P2 1 1 9\n-1\n", "byte of 45"}, {"P2 2 1 9\n1 # 2\n", "cut short"},
         {"P5 8193 8193 255\nx", "at most 67 million"}, {"P5 99999999999999999999 1 255\nx", "over 67108864"},

@@ -350,7 +350,8 @@ static void bad_tables_of_labels(void **state)
     (void)state;
     static const entry e[] = {{"x/a.pgm", DOT("1")}};
     static const struct { const char *csv, *why; } bad[] = {
-        {"", "empty"}, {"name,score\na.pgm,1\n", "must have the column"}, {"file,what\na.pgm,1\n", "must have the column"},
+        {"", "empty"}, {"name,score\na.pgm,1\n", "must have the column"},
+        {"file,what\na.pgm,1\n", "must have the column"},
         {"file,score,score\na.pgm,1,1\n", "two columns are called \"score\""}, {"file,score\n", "none of its images"}};
     const ds_images_options o = {.labels = test_path("table.csv")}, skip = {.labels = o.labels, .skip_bad = true};
     for (size_t i = 0; i < COUNT(bad); i++) {
@@ -609,7 +610,8 @@ static void lists_of_pairs(void **state)
     (void)state;
     static const struct { const char *text, *why; } bad[] = {
         {"cat/a.PNM cat/b.pgm 2\n", "line 1: not \"FILE FILE 0\""}, {"\ncat/a.PNM cat/b.pgm\n", "line 2: not"},
-        {"cat/a.PNM cat/b.pgm 1 1\n", "line 1: not"}, {"cat/a.PNM\n", "line 1: not"}, {"", "no pair"}, {"# x\n", "no pair"},
+        {"cat/a.PNM cat/b.pgm 1 1\n", "line 1: not"}, {"cat/a.PNM\n", "line 1: not"}, {"", "no pair"},
+        {"# x\n", "no pair"},
         {"cat/a.PNM cat/c.pgm 0\n", "line 1: \"cat/c.pgm\" is no image"}};
     const char good[] = "# same\ncat/a.PNM cat/b.pgm 1\r\n\n \t\nzoo/dog/a.pgm\t cat/a.PNM\t0";
     ds_images *s = OPEN(zoo, &plain);
