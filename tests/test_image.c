@@ -144,7 +144,7 @@ static void refuses_what_it_cannot_hold(void **state)
     assert_non_null(strstr(err.text, "CMYK"));
 }
 
-static void plain_values_need_no_more_than_blanks(void **state)
+static void headers_at_their_limits(void **state)
 {
     (void)state;
     ds_image im;
@@ -152,6 +152,9 @@ static void plain_values_need_no_more_than_blanks(void **state)
     assert_int_equal(im.w, 2);
     assert_int_equal(im.px[0], 85);
     assert_int_equal(im.px[1], 255);
+    ds_image_free(&im);
+    assert_int_equal(ds_image_decode(&im, "P5 1 1 256\n\1", 13, NULL), 0); /* 256 in two bytes */
+    assert_int_equal(im.px[0], 255);
     ds_image_free(&im);
 }
 
@@ -291,7 +294,7 @@ int main(void)
         cmocka_unit_test(every_cut_is_an_error),
         cmocka_unit_test(damage_is_an_error_or_harmless),
         cmocka_unit_test(refuses_what_it_cannot_hold),
-        cmocka_unit_test(plain_values_need_no_more_than_blanks),
+        cmocka_unit_test(headers_at_their_limits),
         cmocka_unit_test(sizes_are_checked_before_memory),
         cmocka_unit_test(what_is_saved_comes_back),
         cmocka_unit_test(files_that_fail_are_named),
