@@ -10,7 +10,7 @@
 #include "data/images_private.h"
 #include "data/whole.h"
 
-enum { ROOM = 1 << 20 };
+enum { ROOM = 1 << 16 };
 
 /* ---- memory ------------------------------------------------------------------------ */
 
@@ -162,16 +162,22 @@ int ds_images_reject(ds_images *s, const ds_images_options *o, const kn_error *w
     return o->skip_bad ? 0 : kn_fail(err, "%s; --skip-bad leaves such out and counts them", s->last.text);
 }
 
+/* v[count]: the names of all items, sorted. */
+static void list_names(ds_named *v, const ds_images *s)
+{
+    for (uint32_t i = 0; i < s->count; i++)
+        v[i] = (ds_named){kn_str_c(s->item[i].name), i};
+    ds_named_sort(v, s->count);
+}
+
 /* By name, bytewise; of one name twice the last counts, as in unpacking. */
 static int sort_items(ds_images *s, kn_error *err)
 {
     ds_named *order = kn_alloc(s->count, sizeof *order, err);
-    ds_item *sorted = kn_alloc(s->count, sizeof *sorted, err);
+    ds_item *sorted = order ? kn_alloc(s->count, sizeof *sorted, err) : NULL;
     size_t n = 0;
-    for (uint32_t i = 0; order && i < s->count; i++)
-        order[i] = (ds_named){kn_str_c(s->item[i].name), i};
-    if (order && sorted) {
-        ds_named_sort(order, s->count);
+    if (sorted) {
+        list_names(order, s);
         for (size_t i = 0; i < s->count; i++)
             if (i + 1 == s->count || !kn_str_eq(order[i].name, order[i + 1].name))
                 sorted[n++] = s->item[order[i].item];
@@ -179,11 +185,9 @@ static int sort_items(ds_images *s, kn_error *err)
         s->item = sorted;
         s->cap = s->count;
         s->count = n;
-        sorted = NULL;
     }
     kn_free(order);
-    kn_free(sorted);
-    return n ? 0 : -1;
+    return sorted ? 0 : -1;
 }
 
 static void find_top(ds_images *s)
@@ -201,9 +205,7 @@ static int index_names(ds_images *s, kn_error *err)
     kn_free(s->by_name);
     if (!(s->by_name = kn_alloc(s->count, sizeof *s->by_name, err)))
         return -1;
-    for (uint32_t i = 0; i < s->count; i++)
-        s->by_name[i] = (ds_named){kn_str_c(s->item[i].name), i};
-    ds_named_sort(s->by_name, s->count);
+    list_names(s->by_name, s);
     return 0;
 }
 
@@ -237,24 +239,21 @@ static int make_classes(ds_images *s, kn_error *err)
 {
     ds_named *member = kn_alloc(s->count, sizeof *member, err);
     size_t n = 0, room = 0;
-    for (uint32_t i = 0; member && i < s->count; i++)
+    int rc = member ? 0 : -1;
+    for (uint32_t i = 0; !rc && i < s->count; i++)
         if (s->item[i].group.n)
             member[n++] = (ds_named){s->item[i].group, i};
-    if (member)
+    if (!rc)
         ds_named_sort(member, n);
-    for (size_t i = 0; member && i < n; i++) {
+    for (size_t i = 0; !rc && i < n; i++) {
         if (!i || !kn_str_eq(member[i].name, member[i - 1].name)) {
-            if (kn_grow(&s->class_name, &room, s->classes + 1, sizeof *s->class_name, err) ||
-                !(s->class_name[s->classes] = ds_images_keep(s, member[i].name, err))) {
-                kn_free(member);
-                return -1;
-            }
-            s->classes++;
+            rc = kn_grow(&s->class_name, &room, s->classes + 1, sizeof *s->class_name, err) ||
+                 !(s->class_name[s->classes++] = ds_images_keep(s, member[i].name, err)) ? -1 : 0;
         }
         s->item[member[i].item].class = (ptrdiff_t)s->classes - 1;
     }
     kn_free(member);
-    return !member || (s->folders && shorten(s, err)) ? -1 : 0;
+    return rc || (s->folders && shorten(s, err)) ? -1 : 0;
 }
 
 /* ---- opening ------------------------------------------------------------------------------- */
@@ -313,7 +312,7 @@ static int finish(ds_images *s, const ds_images_options *o, kn_error *err)
     if (index_names(s, err) || ((o->labels || s->labels.name) && ds_images_read_labels(s, o, err)) ||
         (o->skip_bad && drop_bad(s, o, err)) || index_names(s, err) || make_classes(s, err))
         return -1;
-    return s->count ? 0 : kn_fail(err, "none of its images is left: %s", s->last.text);
+    return s->count ? 0 : kn_fail(err, "none of its images is left%s%s", s->rejected ? ": " : "", s->last.text);
 }
 
 ds_images *ds_images_open_stream(ds_stream *in, const char *source, const ds_images_options *o, kn_error *err)
@@ -445,41 +444,49 @@ int ds_images_read(const ds_images *s, size_t i, ds_image *out, kn_error *err)
     return rc ? kn_fail_prefix(err, "%s: %s", s->source, item->name) : 0;
 }
 
-/* Strings end with their NUL and numbers with a blank, so that no two sets are
- * one row of bytes. */
-static int digest_item(kn_digest *d, const ds_images *s, const ds_item *item, kn_error *err)
+/* The bytes of a file of the folder, as they are. */
+static int read_file(kn_buf *bytes, const ds_images *s, const ds_item *item, kn_error *err)
 {
-    kn_buf bytes = {0}, path = {0};
-    ds_stream *in = NULL;
-    char numbers[128];
-    int rc = 0;
-    if (!item->bytes)
-        rc = file_path(&path, s, item, err) || !(in = ds_open(path.p, err)) ||
-             ds_read_whole(&bytes, in, DS_MAX_IMAGE_BYTES, err) ? kn_fail_prefix(err, "%s", path.p ? path.p : "") : 0;
-    if (!rc) {
-        const char *class = item->class < 0 ? "" : s->class_name[item->class];
-        size_t n = item->bytes ? item->n : bytes.n;
-        int length = snprintf(numbers, sizeof numbers, "%.17g %zu %zu %zu %zu ", isnan(item->score) ? 0 : item->score,
-                              (size_t)isnan(item->score), item->h, item->w, n);
-        kn_digest_add(d, item->name, strlen(item->name) + 1);
-        kn_digest_add(d, class, strlen(class) + 1);
-        kn_digest_add(d, item->split, strlen(item->split) + 1);
-        kn_digest_add(d, numbers, (size_t)length);
-        kn_digest_add(d, item->bytes ? (const char *)item->bytes : bytes.p, n);
-    }
+    kn_buf path;
+    if (file_path(&path, s, item, err))
+        return -1;
+    ds_stream *in = ds_open(path.p, err);
+    int rc = in && !ds_read_whole(bytes, in, DS_MAX_IMAGE_BYTES, err) ? 0 : kn_fail_prefix(err, "%s", path.p);
     ds_close(in);
-    kn_buf_free(&bytes);
     kn_buf_free(&path);
     return rc;
+}
+
+/* Every part ends with its NUL, so that no two sets are one row of bytes.
+ * Folder and archive of the same files give the same. */
+static void digest_item(kn_digest *d, const ds_images *s, const ds_item *item, const void *p, size_t n)
+{
+    const char *class = item->class < 0 ? "" : s->class_name[item->class];
+    char score[32] = "", sizes[96];
+    if (!isnan(item->score))
+        snprintf(score, sizeof score, "%.17g", item->score);
+    snprintf(sizes, sizeof sizes, "%zu %zu %zu %zu", item->h, item->w, item->c, n);
+    const char *const part[] = {item->name, class, item->split, score, sizes};
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++)
+        kn_digest_add(d, part[i], strlen(part[i]) + 1);
+    kn_digest_add(d, p, n);
 }
 
 int ds_images_digest(const ds_images *s, char hex[65], kn_error *err)
 {
     kn_digest *d = kn_digest_new(err);
+    kn_buf bytes = {0};
     int rc = d ? 0 : -1;
-    for (size_t i = 0; !rc && i < s->count; i++)
-        rc = digest_item(d, s, &s->item[i], err);
+    for (size_t i = 0; !rc && i < s->count; i++) {
+        const ds_item *item = &s->item[i];
+        bytes.n = 0;
+        if (item->bytes)
+            digest_item(d, s, item, item->bytes, item->n);
+        else if (!(rc = read_file(&bytes, s, item, err)))
+            digest_item(d, s, item, bytes.p, bytes.n);
+    }
     if (d)
         kn_digest_end(d, rc ? NULL : hex);
+    kn_buf_free(&bytes);
     return rc;
 }

@@ -45,8 +45,8 @@ typedef struct ds_images ds_images;
 
 typedef struct ds_images_options {
     const char *labels; /* a CSV "file,score|label[,split]"; NULL: a labels.csv inside is taken, if there is one */
-    bool skip_bad;      /* images that cannot be decoded are counted and left out (each is decoded once to know),
-                           as are rows of labels without a file */
+    bool skip_bad;      /* images that cannot be decoded (each is, once, to know) are counted and left out, as are
+                           rows of labels without a file */
 } ds_images_options;
 
 /* SOURCE is
@@ -73,7 +73,8 @@ ds_images *ds_images_open(const char *source, const ds_images_options *o, kn_err
 void ds_images_close(ds_images *s); /* NULL is allowed */
 
 size_t ds_images_count(const ds_images *s);
-const char *ds_images_name(const ds_images *s, size_t i);  /* path below the source; "17" of IDX, "train/17" in a folder */
+/* Path below the source; "17" of an IDX file, "train/17" of one in a folder. */
+const char *ds_images_name(const ds_images *s, size_t i);
 ptrdiff_t ds_images_class(const ds_images *s, size_t i);   /* or -1: none */
 double ds_images_score(const ds_images *s, size_t i);      /* or NaN: none */
 const char *ds_images_split(const ds_images *s, size_t i); /* "train", "test", "dev", ... or "" */

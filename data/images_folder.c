@@ -6,12 +6,18 @@
 
 #include "data/images_private.h"
 
-static int add_file(ds_images *s, const char *path, kn_error *err)
+/* The path below the source. */
+static const char *below(const ds_images *s, const FTSENT *e)
 {
-    const char *name = path + strlen(s->source);
-    ds_item *to;
+    const char *name = e->fts_path + strlen(s->source);
     while (*name == '/')
         name++;
+    return name;
+}
+
+static int add_file(ds_images *s, const char *name, kn_error *err)
+{
+    ds_item *to;
     name = ds_images_keep(s, kn_str_c(name), err);
     return name ? ds_images_place(s, name, &to, err) : -1;
 }
@@ -25,14 +31,14 @@ static int visit(ds_images *s, FTS *walk, FTSENT *e, kn_error *err)
             fts_set(walk, e, FTS_SKIP);
         return 0;
     case FTS_F:
-        return hidden ? 0 : add_file(s, e->fts_path, err);
+        return hidden ? 0 : add_file(s, below(s, e), err);
     case FTS_DNR:
     case FTS_ERR:
     case FTS_NS:
         errno = e->fts_errno;
-        return kn_fail_errno(err, "%s cannot be read", e->fts_path);
+        return kn_fail_errno(err, "%s cannot be read", below(s, e));
     case FTS_SLNONE:
-        return hidden ? 0 : kn_fail(err, "%s is a link to nothing", e->fts_path);
+        return hidden ? 0 : kn_fail(err, "%s is a link to nothing", below(s, e));
     default:
         return 0;
     }

@@ -146,12 +146,15 @@ static int read_file(ds_images *s, const char *file, kn_error *err)
     unsigned char head[DS_HEAD];
     kn_buf path = {0}, prefix = {0};
     size_t n = (size_t)(strstr(file, "images") - file);
-    const char *split = strstr(file, "train") ? "train" : strstr(file, "t10k") || strstr(file, "test") ? "test" : "";
+    const char *split = strstr(file, "train") ? "train" : "";
     ds_stream *in = NULL;
+    if (strstr(file, "t10k") || strstr(file, "test"))
+        split = "test";
     while (n && strchr("-_.", file[n - 1]))
         n--;
     int rc = kn_buf_addf(&path, err, "%s/%s", s->source, file) || kn_buf_add(&path, "", 1, err) ||
-             kn_buf_addf(&prefix, err, n ? "%.*s/" : "", (int)n, file) || kn_buf_add(&prefix, "", 1, err) ? -1 : 0;
+                     kn_buf_addf(&prefix, err, "%.*s%s", (int)n, file, n ? "/" : "") ||
+                     kn_buf_add(&prefix, "", 1, err) ? -1 : 0;
     if (!rc && (!(in = ds_open(path.p, err)) || ds_read_exactly(in, head, sizeof head, err)))
         rc = kn_fail_prefix(err, "%s", file);
     else if (!rc && !ds_is_idx(head, sizeof head))

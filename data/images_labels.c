@@ -167,37 +167,37 @@ static void drop_unnamed(table *t)
 
 /* ---- opening ---------------------------------------------------------------------------- */
 
-/* The CSV that was asked for, else the one inside; its path in *path. */
-static ds_stream *open_csv(table *t, kn_buf *path, kn_error *err)
+/* The CSV inside the source. */
+static ds_stream *open_inside(table *t, kn_error *err)
 {
-    const ds_item *inside = &t->set->labels;
-    if (t->options->labels)
-        return kn_buf_adds(path, t->options->labels, err) || kn_buf_add(path, "", 1, err) ? NULL : ds_open(path->p, err);
-    size_t folder = strlen(inside->name) - strlen("labels.csv");
-    if (kn_buf_add(&t->folder, inside->name, folder, err) ||
-        kn_buf_addf(path, err, "%s/%s", t->set->source, inside->name) || kn_buf_add(path, "", 1, err))
+    const ds_item *csv = &t->set->labels;
+    kn_buf path = {0};
+    if (kn_buf_add(&t->folder, csv->name, strlen(csv->name) - strlen("labels.csv"), err))
         return NULL;
-    return inside->bytes ? ds_open_memory(inside->bytes, inside->n, 0, err) : ds_open(path->p, err);
+    if (csv->bytes)
+        return ds_open_memory(csv->bytes, csv->n, 0, err);
+    ds_stream *in = kn_buf_addf(&path, err, "%s/%s", t->set->source, csv->name) || kn_buf_add(&path, "", 1, err)
+                        ? NULL : ds_open(path.p, err);
+    kn_buf_free(&path);
+    return in;
 }
 
 int ds_images_read_labels(ds_images *s, const ds_images_options *o, kn_error *err)
 {
     table t = {.set = s, .options = o};
-    kn_buf path = {0};
-    ds_stream *in = open_csv(&t, &path, err);
+    ds_stream *in = o->labels ? ds_open(o->labels, err) : open_inside(&t, err);
     int rc = -1;
     if (in && !index_bases(&t, err) && (t.csv = ds_csv_new(in, 0, err)) && !find_columns(&t, err) &&
         !read_rows(&t, err)) {
         drop_unnamed(&t);
         rc = 0;
     }
-    if (rc && path.p)
-        kn_fail_prefix(err, "%s", path.p);
+    if (rc)
+        kn_fail_prefix(err, "%s", o->labels ? o->labels : s->labels.name);
     ds_csv_free(t.csv);
     ds_close(in);
     kn_free(t.by_base);
     kn_free(t.named);
     kn_buf_free(&t.folder);
-    kn_buf_free(&path);
     return rc;
 }

@@ -94,11 +94,11 @@ static int read_entry(reader *r, struct archive_entry *e, kn_error *err)
     const char *name = archive_entry_pathname(e), *clean;
     unsigned char *bytes;
     ds_item *to;
-    if (!name && !(name = archive_entry_pathname_utf8(e))) /* not of this locale */
+    if (!name)
         return kn_fail(err, "the tar archive has an entry without a name");
     if (clean_name(r, name, &clean, err))
         return -1;
-    if (!clean || archive_entry_filetype(e) != AE_IFREG || archive_entry_hardlink(e))
+    if (!clean || archive_entry_filetype(e) != AE_IFREG)
         return 0;
     if (ds_images_place(r->set, clean, &to, err))
         return -1;

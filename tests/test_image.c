@@ -125,7 +125,8 @@ static void refuses_what_it_cannot_hold(void **state)
     static const struct { const char *bytes, *why; } refused[] = {
         {"", "empty"}, {"x", "no JPEG"}, {"GIF89a", "no JPEG"}, {"P4\n8 1\n\1", "no JPEG"}, {"\xff\xd8\xff", "JPEG"},
         {"P5", "cut short"}, {"P5\n1", "cut short"}, {"P5 1 1", "cut short"}, {"P5 1 1 255", "cut short"},
-        {"P5 1 1 255x", "cut short"}, {"P5 1 1 255\n", "cut short"}, {"P5 0 1 255\n", "empty"}, {"P5 1 0 255\n", "empty"},
+        {"P5 1 1 255x", "cut short"}, {"P5 1 1 255\n", "cut short"}, {"P5 0 1 255\n", "empty"},
+        {"P5 1 0 255\n", "empty"},
         {"P5 1 1 0\nx", "largest value is 0"}, {"P5 1 1 65536\nxx", "over 65535"}, {"P5 1 1 9\n\x10", "over 9"},
         {"P2 1 1 9\n10\n", "over 9"}, {"P2 1 1 9\n-1\n", "byte of 45"}, {"P2 2 1 9\n1 # 2\n", "cut short"},
         {"P5 8193 8193 255\nx", "at most 67 million"}, {"P5 99999999999999999999 1 255\nx", "over 67108864"},
@@ -143,7 +144,7 @@ static void refuses_what_it_cannot_hold(void **state)
     assert_non_null(strstr(err.text, "CMYK"));
 }
 
-static void plain_values_need_no_more_than_blanks(void **state)
+static void headers_at_their_limits(void **state)
 {
     (void)state;
     ds_image im;
@@ -151,6 +152,9 @@ static void plain_values_need_no_more_than_blanks(void **state)
     assert_int_equal(im.w, 2);
     assert_int_equal(im.px[0], 85);
     assert_int_equal(im.px[1], 255);
+    ds_image_free(&im);
+    assert_int_equal(ds_image_decode(&im, "P5 1 1 256\n\1", 13, NULL), 0); /* 256 in two bytes */
+    assert_int_equal(im.px[0], 255);
     ds_image_free(&im);
 }
 
@@ -290,7 +294,7 @@ int main(void)
         cmocka_unit_test(every_cut_is_an_error),
         cmocka_unit_test(damage_is_an_error_or_harmless),
         cmocka_unit_test(refuses_what_it_cannot_hold),
-        cmocka_unit_test(plain_values_need_no_more_than_blanks),
+        cmocka_unit_test(headers_at_their_limits),
         cmocka_unit_test(sizes_are_checked_before_memory),
         cmocka_unit_test(what_is_saved_comes_back),
         cmocka_unit_test(files_that_fail_are_named),

@@ -323,7 +323,8 @@ static void bad_rows_of_labels(void **state)
     static const struct { const char *csv, *why; } bad[] = {
         {"file,score\nno.pgm,1\n", "row 2, byte 11: \"no.pgm\" is no image of the source"},
         {"file,score\nb.pgm,1\n", "\"b.pgm\" is the end of several"},
-        {"file,score\n.pgm,1\n", "no image"}, {"file,score\n,1\n", "no image"}, {"file,score\n/,1\n", "no image"},
+        {"file,score\n/a.pgm,1\n", "no image"}, {"file,score\n.pgm,1\n", "no image"},
+        {"file,score\n,1\n", "no image"}, {"file,score\n/,1\n", "no image"},
         {"file,score\nx/a.pgm,1\na.pgm,2\n", "row 3, byte 21: \"a.pgm\" has a row already"},
         {"file,score\na.pgm,\n", "\"\" is no score"}, {"file,score\na.pgm,nan\n", "is no score"},
         {"file,score\na.pgm,1x\n", "is no score"}, {"file,label\na.pgm,\n", "is no label"},
@@ -350,7 +351,8 @@ static void bad_tables_of_labels(void **state)
     (void)state;
     static const entry e[] = {{"x/a.pgm", DOT("1")}};
     static const struct { const char *csv, *why; } bad[] = {
-        {"", "empty"}, {"name,score\na.pgm,1\n", "must have the column"}, {"file,what\na.pgm,1\n", "must have the column"},
+        {"", "empty"}, {"name,score\na.pgm,1\n", "must have the column"},
+        {"file,what\na.pgm,1\n", "must have the column"},
         {"file,score,score\na.pgm,1,1\n", "two columns are called \"score\""}, {"file,score\n", "none of its images"}};
     const ds_images_options o = {.labels = test_path("table.csv")}, skip = {.labels = o.labels, .skip_bad = true};
     for (size_t i = 0; i < COUNT(bad); i++) {
@@ -365,6 +367,11 @@ static void bad_tables_of_labels(void **state)
     static const entry near[] = {{"a/b/labels.csv", "x"}, {"labels.csv", "file,score\na/x.pgm,1\n"},
                                  {"a/c/labels.csv", "x"}, {"a/x.pgm", DOT("1")}};
     ds_images_close(OPEN(near, &plain));
+    static const entry own[] = {{"b/labels.csv", "file,score\nx.pgm,1\n"}, {"a/x.pgm", DOT("1")},
+                                {"b/x.pgm", DOT("2")}};
+    ds_images *s = OPEN(own, &plain); /* the CSV's own folder comes first */
+    assert_item(s, 0, "b/x.pgm", "", '2');
+    ds_images_close(s);
 }
 
 static void bad_images_are_counted(void **state)
@@ -485,16 +492,19 @@ static void names_of_pax_headers(void **state)
 {
     (void)state;
     kn_buf b = {0};
-    static const char path[] = "23 path=w\xc3\xb6rter/\xc3\xa4.pgm\n";
-    assert_int_equal(sizeof path - 1, 23);
+    static const char path[] = "23 path=w\xc3\xb6rter/\xc3\xa4.pgm\n", invalid[] = "17 path=z\xff/\xfe.pgm\n";
+    assert_true(sizeof path - 1 == 23 && sizeof invalid - 1 == 17);
     tar_entry(&b, "PaxHeaders/x", 'x', "", path, sizeof path - 1);
     tar_entry(&b, "other.pgm", '0', "", DOT("1"), 12);
+    tar_entry(&b, "PaxHeaders/y", 'x', "", invalid, sizeof invalid - 1);
+    tar_entry(&b, "more.pgm", '0', "", DOT("2"), 12);
     tar_end(&b);
     kn_error err;
     ds_images *s = open_bytes(&b, &plain, &err);
     if (!s)
         fail_msg("%s", err.text);
     assert_item(s, 0, "w\xc3\xb6rter/\xc3\xa4.pgm", "w\xc3\xb6rter", '1');
+    assert_item(s, 1, "z\xff/\xfe.pgm", "z\xff", '2');
     ds_images_close(s);
     kn_buf_free(&b);
 }
@@ -609,7 +619,8 @@ static void lists_of_pairs(void **state)
     (void)state;
     static const struct { const char *text, *why; } bad[] = {
         {"cat/a.PNM cat/b.pgm 2\n", "line 1: not \"FILE FILE 0\""}, {"\ncat/a.PNM cat/b.pgm\n", "line 2: not"},
-        {"cat/a.PNM cat/b.pgm 1 1\n", "line 1: not"}, {"cat/a.PNM\n", "line 1: not"}, {"", "no pair"}, {"# x\n", "no pair"},
+        {"cat/a.PNM cat/b.pgm 1 1\n", "line 1: not"}, {"cat/a.PNM\n", "line 1: not"}, {"", "no pair"},
+        {"# x\n", "no pair"},
         {"cat/a.PNM cat/c.pgm 0\n", "line 1: \"cat/c.pgm\" is no image"}};
     const char good[] = "# same\ncat/a.PNM cat/b.pgm 1\r\n\n \t\nzoo/dog/a.pgm\t cat/a.PNM\t0";
     ds_images *s = OPEN(zoo, &plain);
