@@ -69,10 +69,11 @@ int sm_net2net_deeper(sm_model *m, int op, kn_error *err) KN_MUST_CHECK;
 
 /* Growth number `step` (from 0) of a network whose training stalls. Even: every
  * linear and conv not tied to output or input gets half as many channels again,
- * rounded up to a multiple of 8. Odd: sm_net2net_deeper behind the last op that
- * can take it of an image size; of the smallest image first, where a layer costs
- * least, then of the next larger one, and round again. What cannot be done is
- * replaced by the other; -1 when neither can. */
+ * rounded up to a multiple of 8. Odd: sm_net2net_deeper after the last op, of
+ * those with an activation, of an image size: first of the last size, whose
+ * images are the smallest, so that a layer costs least, then of the one before
+ * it, and round again. What cannot be done is replaced by the other; -1 when
+ * neither can. */
 int sm_net2net_grow(sm_model *m, int step, double noise, uint64_t seed, kn_error *err) KN_MUST_CHECK;
 
 #ifdef __cplusplus
