@@ -36,8 +36,13 @@ extern "C" {
  * same numbers, so the outputs are those of before whatever its size, but for
  * rounding; also in training mode, but for dropout, whose mask differs. What it
  * is for: copies with equal weights on both sides would get equal gradients for
- * ever; uneven weights behind them send unlike gradients into them, and not just
- * of another length, which Adam would divide out. noise: 0 to 1.
+ * ever; uneven weights behind them send unlike gradients into them.
+ *
+ * A channel that one weight alone reads, as before `linear 1`, would get
+ * gradients that differ in length only, which Adam divides out. So its copies
+ * are read by w/k, and the weights that make it get the noise, w (1 + u_r - mean
+ * of u): their mean stays, and the outputs up to the order of noise^2.
+ * noise: 0 to 1.
  *
  * -1 when op is something else, has `width` channels already, or is tied to the
  * output of the network (twins compare all its channels, so clones would change

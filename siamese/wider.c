@@ -13,6 +13,7 @@ typedef struct channels {
     size_t *tied;     /* the first of those that a channel is tied to, maybe itself */
     bool *fixed;      /* some that it is tied to are in the network's output or input */
     uint32_t *copies; /* how often it will be there */
+    size_t *readers;  /* weights that read it, or what it is tied to */
 } channels;
 
 static size_t count(const channels *ch)
@@ -53,8 +54,18 @@ static void tie_node(channels *ch, int i)
     }
 }
 
+/* A linear on an image has a weight for each pixel of a channel. */
+static void count_readers(channels *ch, int i)
+{
+    const sm_node *d = &ch->graph->node[i], *in = &ch->graph->node[d->in[0]];
+    size_t taps = d->op == SM_CONV ? d->window.KH * d->window.KW : in->shape.h * in->shape.w;
+    for (size_t c = 0; sm_mixes(ch->graph, i) && c < in->shape.c; c++)
+        ch->readers[ch->tied[ch->first[d->in[0]] + c]] += d->shape.c * taps;
+}
+
 static void channels_free(channels *ch)
 {
+    kn_free(ch->readers);
     kn_free(ch->first);
     kn_free(ch->tied);
     kn_free(ch->fixed);
@@ -78,7 +89,8 @@ static int channels_new(channels *ch, const sm_graph *g, kn_error *err)
     ch->tied = kn_alloc(count(ch), sizeof *ch->tied, err);
     ch->fixed = ch->tied ? kn_alloc(count(ch), sizeof *ch->fixed, err) : NULL;
     ch->copies = ch->fixed ? kn_alloc(count(ch), sizeof *ch->copies, err) : NULL;
-    if (!ch->copies)
+    ch->readers = ch->copies ? kn_alloc(count(ch), sizeof *ch->readers, err) : NULL;
+    if (!ch->readers)
         return -1;
     for (size_t c = 0; c < count(ch); c++) {
         ch->tied[c] = c;
@@ -90,8 +102,12 @@ static int channels_new(channels *ch, const sm_graph *g, kn_error *err)
         ch->tied[c] = root(ch->tied, c);
     fix_node(ch, 0);
     fix_node(ch, g->nodes - 1);
-    for (size_t c = 0; c < count(ch); c++)
+    for (int i = 1; i < g->nodes; i++)
+        count_readers(ch, i);
+    for (size_t c = 0; c < count(ch); c++) {
         ch->fixed[c] = ch->fixed[ch->tied[c]];
+        ch->readers[c] = ch->readers[ch->tied[c]];
+    }
     return 0;
 }
 
@@ -172,33 +188,51 @@ static int write_text(kn_buf *out, const channels *ch, kn_error *err)
     return kn_buf_add(out, copied, strlen(copied) + 1, err);
 }
 
-/* One weight to k copies of what it reads; siamese/net2net.h has the formula. */
-static void share(float *to, float w, uint32_t k, float noise, kn_rng *rng)
+/* Noise for k weights `stride` apart that sums to zero: each times 1 + u - mean
+ * of u. */
+static void vary(float *w, size_t stride, uint32_t k, float noise, kn_rng *rng)
 {
+    kn_rng again = *rng;
     float sum = 0;
-    for (uint32_t r = 0; r < k; r++) {
-        to[r] = k > 1 ? kn_rng_uniform(rng, -noise, noise) : 0;
-        sum += to[r];
+    for (uint32_t r = 0; k > 1 && r < k; r++)
+        sum += kn_rng_uniform(rng, -noise, noise);
+    for (uint32_t r = 0; k > 1 && r < k; r++)
+        w[r * stride] *= 1 + (kn_rng_uniform(&again, -noise, noise) - sum / (float)k);
+}
+
+/* A row of weights of op i to one where each has a share for each copy of what it
+ * reads. Returns its end. */
+static float *share_row(const channels *ch, int i, float *to, const float *from, size_t row, float noise, kn_rng *rng)
+{
+    int in = ch->graph->node[i].in[0];
+    size_t first = ch->first[in], C = ch->graph->node[in].shape.c;
+    for (size_t x = 0; x < row; x++) {
+        size_t c = first + x % C;
+        uint32_t k = ch->copies[c];
+        for (uint32_t r = 0; r < k; r++)
+            to[r] = from[x] / (float)k;
+        if (ch->readers[c] > 1)
+            vary(to, 1, k, noise, rng);
+        to += k;
     }
-    for (uint32_t r = 0; r < k; r++)
-        to[r] = w / (float)k * (1 + (to[r] - sum / (float)k));
+    return to;
 }
 
 /* [OUT, taps, C] of op i: a window of a conv, the pixels of an image that a
- * linear reads. */
+ * linear reads. The rows of a channel's copies stand one behind the other. */
 static void widen_weight(const channels *ch, int i, float *to, const float *from, size_t row, float noise,
                          uint64_t seed)
 {
-    const sm_node *d = &ch->graph->node[i];
-    const uint32_t *out = ch->copies + ch->first[i], *in = ch->copies + ch->first[d->in[0]];
-    size_t C = ch->graph->node[d->in[0]].shape.c;
     kn_rng rng = kn_rng_new(seed, KN_STREAM_GROW, (uint32_t)i);
-    for (size_t o = 0; o < d->shape.c; o++, from += row)
-        for (uint32_t r = 0; r < out[o]; r++)
-            for (size_t x = 0; x < row; x++) {
-                share(to, from[x], in[x % C], noise, &rng);
-                to += in[x % C];
-            }
+    for (size_t c = ch->first[i]; c < ch->first[i + 1]; c++, from += row) {
+        float *start = to;
+        uint32_t k = ch->copies[c];
+        for (uint32_t r = 0; r < k; r++)
+            to = share_row(ch, i, to, from, row, noise, &rng);
+        size_t width = (size_t)(to - start) / k;
+        for (size_t x = 0; ch->readers[c] == 1 && x < width; x++)
+            vary(start + x, width, k, noise, &rng);
+    }
 }
 
 /* One number a channel. */

@@ -308,6 +308,34 @@ static void weights_of_clones(void **state)
     }
 }
 
+/* Before `linear 1` the noise is in front of the clones, with the mean of the
+ * channel that they are of; a tenth of it moves the output by a hundredth. */
+static void noise_where_one_weight_reads(void **state)
+{
+    (void)state;
+    float moved[2] = {0};
+    for (int i = 0; i < 2; i++) {
+        sm_model *m = model("linear 5; elu; linear 1", 6, 1), *was = model("linear 5; elu; linear 1", 6, 1);
+        wider(m, 1, 10, i ? 0.05 : 0.5, 3);
+        for (size_t k = 0; k < 30; k++) {
+            const float *a = m->params + k / 6 * 12 + k % 6;
+            test_near(0.5f * (a[0] + a[6]), was->params[k], 1e-6);
+            assert_true(a[0] != a[6]);
+        }
+        for (size_t k = 0; k < 10; k++)
+            test_near(m->params[70 + k], was->params[35 + k / 2] / 2, 0);
+        float *y = outputs(backend[0], m, false), *y0 = outputs(backend[0], was, false);
+        for (int k = 0; k < ROWS; k++)
+            moved[i] = fmaxf(moved[i], fabsf(y[k] - y0[k]));
+        kn_free(y);
+        kn_free(y0);
+        sm_model_free(m);
+        sm_model_free(was);
+    }
+    assert_true(moved[0] > 1e-4f);
+    test_near(moved[1] / moved[0], 0.01, 0.005);
+}
+
 /* Five of three channels: each has a clone before one has two. */
 static void clones_are_spread(void **state)
 {
@@ -543,6 +571,7 @@ int main(void)
         cmocka_unit_test(growth_by_steps),
         cmocka_unit_test(all_by_a_factor),
         cmocka_unit_test(weights_of_clones),
+        cmocka_unit_test(noise_where_one_weight_reads),
         cmocka_unit_test(clones_are_spread),
         cmocka_unit_test(same_seed_same_bytes),
         cmocka_unit_test(training_goes_on),
