@@ -204,7 +204,7 @@ static int parse(sm_graph *g, kn_error *err)
     return check_read(g, err);
 }
 
-sm_graph *sm_graph_parse(const char *text, size_t input, kn_error *err)
+sm_graph *sm_graph_read(const char *text, size_t input, kn_error *err)
 {
     size_t length = strlen(text);
     if (input == 0 || input > SM_MAX_NUMBERS) {
@@ -228,7 +228,14 @@ sm_graph *sm_graph_parse(const char *text, size_t input, kn_error *err)
         return NULL;
     }
     g->output_width = g->node[g->nodes - 1].width;
-    sm_graph_fuse(g);
+    return g;
+}
+
+sm_graph *sm_graph_parse(const char *text, size_t input, kn_error *err)
+{
+    sm_graph *g = sm_graph_read(text, input, err);
+    if (g)
+        sm_graph_fuse(g);
     return g;
 }
 

@@ -2,7 +2,8 @@
  * siamese/. To add an op: its name in sm_op, its functions and its row in
  * ops.c (its functions there, or in a file of their own), a line in siamese.h's grammar
  * and in tests/test_net.c. Nothing else knows the kinds apart, but fuse.c,
- * which knows batchnorm, add and the activations. */
+ * which knows batchnorm, add and the activations, and the files of growth.h,
+ * which know which ops mix channels. */
 #ifndef SM_OP_H
 #define SM_OP_H
 
@@ -109,6 +110,9 @@ int sm_text_next(sm_text *t, kn_str word[SM_MAX_WORDS]);
 bool sm_is_label(kn_str word); /* "NAME:" */
 /* "28x28x1": `count` numbers of 1 to `most`, or -1. */
 int sm_parse_sizes(size_t *n, int count, kn_str word, size_t most);
+
+/* As sm_graph_parse, before sm_graph_fuse: node i is op number i. */
+sm_graph *sm_graph_read(const char *text, size_t input, kn_error *err);
 
 /* Reserves shape[0] x ... x shape[ndim-1] floats of a block for node d. */
 int sm_graph_part(sm_graph *g, sm_node *d, const char *name, bool stat, size_t ndim, const size_t *shape,
