@@ -71,12 +71,24 @@ sm_model *sm_train_images(const sm_image_set *train, const sm_image_set *dev, co
                           const kn_buf *recipe_bytes, const sm_image_options *io, const sm_train_options *o,
                           const sm_train_control *control, kn_backend *be, kn_error *err);
 
+/* grow.c: the same in stages, within the same budget of epochs or time. Each time
+ * the dev score has not risen for some epochs the network grows (sm_net2net_grow
+ * with this noise) and training goes on from its best weights at a constant rate;
+ * the last third is one stage with o's schedule. Not to be resumed: control's
+ * checkpoint is not looked at. */
+sm_model *sm_train_growing(const sm_image_set *train, const sm_image_set *dev, const sm_image_recipe *recipe,
+                           const kn_buf *recipe_bytes, const sm_image_options *io, const sm_train_options *o,
+                           double noise, const sm_train_control *control, kn_backend *be, kn_error *err);
+
 /* Of n items those whose groups serve to train a network that compares: mark[i]
  * is 1 for training, 2 for a seeded share of the groups, to judge by, and 0 for
  * groups of a single item, which has no like. group[i] of marked items becomes a
  * number from 0 on without gaps, apart for 1 and 2. */
 int sm_image_part_groups(uint8_t *mark, uint32_t *group, size_t n, double share, uint64_t seed,
                          kn_error *err) KN_MUST_CHECK;
+/* Mean and standard deviation of scores, 1 where they are all the same: a network
+ * learns (score - mean) / std. */
+void sm_score_scale(double *mean, double *std, const double *score, size_t n);
 /* The same of single items: 1, or 2 for a seeded share of them. */
 int sm_image_part_items(uint8_t *mark, size_t n, double share, uint64_t seed, kn_error *err) KN_MUST_CHECK;
 

@@ -128,3 +128,14 @@ int sm_image_pairs(uint32_t **a, uint32_t **b, float **label, size_t *pairs, con
     kn_free(start);
     return rc;
 }
+
+void sm_score_scale(double *mean, double *std, const double *score, size_t n)
+{
+    double sum = 0, squares = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += score[i];
+    *mean = n ? sum / (double)n : 0;
+    for (size_t i = 0; i < n; i++)
+        squares += (score[i] - *mean) * (score[i] - *mean);
+    *std = squares > 0 ? sqrt(squares / (double)n) : 1;
+}

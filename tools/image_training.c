@@ -5,13 +5,14 @@
 #include <string.h>
 
 struct image_training_options image_training_options;
-const char *image_flip = "auto";
 
 void image_training_defaults(image_run *run)
 {
     *run = (image_run){0};
     training.arch = NULL; /* told by the images */
     training_words.epochs = 30;
+    image_training_options.flip = "auto";
+    image_training_options.noise = 0.5;
     image_training_options.augment = (sm_augment){.rotate = 10, .zoom = 0.15, .shift = 0.06, .colour = 0.15};
 }
 
@@ -33,7 +34,8 @@ void image_run_open(image_run *run)
         run->recipe.input = image_source_size(run->set, image_training_options.size);
     }
     bool colour = run->recipe.input.c == 3;
-    run->recipe.mirror = !strcmp(image_flip, "yes") || (!strcmp(image_flip, "auto") && colour);
+    const char *flip = image_training_options.flip;
+    run->recipe.mirror = !strcmp(flip, "yes") || (!strcmp(flip, "auto") && colour);
     run->recipe.score_std = 1;
     run->io.augment = image_training_options.augment;
     run->io.augment.flip = run->recipe.mirror;
@@ -42,7 +44,36 @@ void image_run_open(image_run *run)
         training.arch = colour ? "pyramid-elu" : "conv4";
 }
 
-/* Pairs [from, to) of a shuffled list. */
+/* Those items that have the mark, decoded, with their groups. */
+static void read_marked(image_part *p, image_run *run, const uint32_t *item, const uint32_t *group, const uint8_t *mark,
+                        uint8_t which, size_t n)
+{
+    kn_error err;
+    size_t k = 0, count = ds_images_count(run->set);
+    uint32_t *some = kn_alloc(n, sizeof *some, &err), *group_of = some ? kn_alloc(count, sizeof *group_of, &err) : NULL;
+    if (!group_of)
+        tool_die(&err);
+    for (size_t i = 0; i < n; i++)
+        if (mark[i] == which) {
+            some[k++] = item[i];
+            group_of[item[i]] = group ? group[i] : (uint32_t)ds_images_class(run->set, item[i]);
+        }
+    image_part_read(p, run->set, some, k, &run->recipe.input);
+    if (group && !p->group && !(p->group = kn_alloc(p->pixels.n, sizeof *p->group, &err)))
+        tool_die(&err);
+    for (size_t i = 0; p->group && i < p->pixels.n; i++)
+        p->group[i] = group_of[p->pixels.item[i]];
+    kn_free(some);
+    kn_free(group_of);
+}
+
+void image_run_parts(image_run *run, const uint32_t *item, const uint32_t *group, const uint8_t *mark, size_t n)
+{
+    read_marked(&run->train, run, item, group, mark, 1, n);
+    read_marked(&run->dev, run, item, group, mark, 2, n);
+}
+
+/* The pairs that have the mark. */
 static void cut_pairs(ds_image_pairs *out, const ds_image_pairs *all, const uint8_t *mark, uint8_t which)
 {
     kn_error err;
@@ -126,8 +157,13 @@ void image_run_train(image_run *run, size_t outputs)
     bool judged = paired || run->io.target == SM_GROUPS ? run->pairs.n > 0 : run->dev.pixels.n > 0;
     sm_train_control c = training_control();
     c.seconds = 60 * image_training_options.minutes;
-    training_end(sm_train_images(&train, judged ? &dev : NULL, &run->recipe, &recipe, &run->io, &training, &c,
-                                 tool_backend(), &err), &err);
+    const sm_image_set *judge = judged ? &dev : NULL;
+    sm_model *m = image_training_options.grow
+                      ? sm_train_growing(&train, judge, &run->recipe, &recipe, &run->io, &training,
+                                         image_training_options.noise, &c, tool_backend(), &err)
+                      : sm_train_images(&train, judge, &run->recipe, &recipe, &run->io, &training, &c, tool_backend(),
+                                        &err);
+    training_end(m, &err);
     image_part_free(&run->train);
     image_part_free(&run->dev);
     ds_images_close(run->set);

@@ -18,7 +18,9 @@ typedef struct image_run {
 
 extern struct image_training_options {
     const char *size;
-    double minutes;
+    const char *flip;
+    double minutes, noise;
+    bool grow;
     sm_augment augment;
 } image_training_options;
 
@@ -34,14 +36,18 @@ extern struct image_training_options {
     {"zoom", 0, OPT_REAL, &image_training_options.augment.zoom, "SHARE", 0, 10, "make images larger or smaller"},      \
     {"shift", 0, OPT_REAL, &image_training_options.augment.shift, "SHARE", 0, 1, "move images, of their side"},        \
     {"colour", 0, OPT_REAL, &image_training_options.augment.colour, "SHARE", 0, 1, "change brightness, contrast, colours"}, \
-    {"flip", 0, OPT_CHOICE, &image_flip, "auto|yes|no", 0, 0, "mirror every other image, and judge by both; auto: in colour"}
-
-extern const char *image_flip;
+    {"flip", 0, OPT_CHOICE, &image_training_options.flip, "auto|yes|no", 0, 0,                                           \
+     "mirror every other image, and judge by both; auto: in colour"},                                                   \
+    {"noise", 0, OPT_REAL, &image_training_options.noise, "SHARE", 0, 1,                                               \
+     "of weights, where Net2Net clones channels: what sets the clones apart"}
 
 /* Before tool_start. */
 void image_training_defaults(image_run *run);
 /* Opens the source; size, channels and mirroring of the recipe. */
 void image_run_open(image_run *run);
+/* Takes the marked items (mark[n] 1: train, 2: dev) of item[n] in; group (nullable)
+ * has their groups instead of the set's classes. */
+void image_run_parts(image_run *run, const uint32_t *item, const uint32_t *group, const uint8_t *mark, size_t n);
 /* Trains on a list of pairs, a share of them held out. */
 void image_run_pairs(image_run *run, const char *path);
 /* Measures the images, makes the network with `outputs` numbers at its end (0:

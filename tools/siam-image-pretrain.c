@@ -1,7 +1,6 @@
 /* siam-image-pretrain: images of classes, or labelled pairs of images -> a network
  * whose vectors of like images are near. */
 #include <math.h>
-#include <string.h>
 
 #include "tools/image_source.h"
 #include "tools/image_training.h"
@@ -21,6 +20,8 @@ static const tool_option options[] = {
     {"loss", 0, OPT_CHOICE, &training_words.loss, "hinge|contrastive", 0, 0, "what is made small"},
     {"margin", 0, OPT_REAL, &training.margin, "M", 1e-6, 1e6, "unlike images are pushed this far apart"},
     {"each", 0, OPT_INT, &each, "N", 2, 1000, "images of a class in a batch; all pairs of a batch are learnt from"},
+    {"grow", 0, OPT_FLAG, &image_training_options.grow, NULL, 0, 0,
+     "a larger network that computes the same (Net2Net) each time training stalls"},
     TRAINING_ROWS("images"),
     {0}};
 
@@ -71,41 +72,16 @@ static void part(uint8_t *mark, uint32_t *group, const uint32_t *item, size_t n,
         score[i] = ds_images_score(set, item[i]);
         group[i] = (uint32_t)class;
         classed += class >= 0;
-        scored += !isnan(score[i]);
+        scored += isnan(score[i]) == 0;
     }
     if (classed < n && scored < n)
         tool_dief("%s: not every image has a class or a score to tell what is like what; give --labels or --pairs",
                   image_source_options.images);
-    bool failed = classed == n ? sm_image_part_groups(mark, group, n, training.hold_out, training.seed, &err) != 0
-                               : sm_score_bins(group, &used, score, n, (size_t)bins, &err) ||
-                                     sm_image_part_items(mark, n, training.hold_out, training.seed, &err);
-    if (failed)
+    int rc = classed == n ? sm_image_part_groups(mark, group, n, training.hold_out, training.seed, &err)
+                          : sm_score_bins(group, &used, score, n, (size_t)bins, &err);
+    if (rc || (classed < n && sm_image_part_items(mark, n, training.hold_out, training.seed, &err)))
         tool_die(&err);
     kn_free(score);
-}
-
-/* Those items that have the mark, decoded, with their groups. */
-static void read_marked(image_part *p, image_run *run, const uint32_t *item, const uint32_t *group, const uint8_t *mark,
-                        uint8_t which, size_t n)
-{
-    kn_error err;
-    size_t k = 0, count = ds_images_count(run->set);
-    uint32_t *some = kn_alloc(n, sizeof *some, &err), *group_of = some ? kn_alloc(count, sizeof *group_of, &err) : NULL;
-    if (!group_of)
-        tool_die(&err);
-    for (size_t i = 0; i < n; i++)
-        if (mark[i] == which) {
-            some[k++] = item[i];
-            group_of[item[i]] = group[i];
-        }
-    image_part_read(p, run->set, some, k, &run->recipe.input);
-    kn_free(p->group);
-    if (!(p->group = kn_alloc(p->pixels.n, sizeof *p->group, &err)))
-        tool_die(&err);
-    for (size_t i = 0; i < p->pixels.n; i++)
-        p->group[i] = group_of[p->pixels.item[i]];
-    kn_free(some);
-    kn_free(group_of);
 }
 
 static void by_groups(image_run *run)
@@ -120,8 +96,7 @@ static void by_groups(image_run *run)
     if (!group)
         tool_die(&err);
     part(mark, group, item, n, run->set);
-    read_marked(&run->train, run, item, group, mark, 1, n);
-    read_marked(&run->dev, run, item, group, mark, 2, n);
+    image_run_parts(run, item, group, mark, n);
     run->io.target = SM_GROUPS;
     if (run->dev.pixels.n && sm_image_pairs(&run->pairs.a, &run->pairs.b, &run->pairs.label, &run->pairs.n,
                                             run->dev.group, run->dev.pixels.n, training.seed, &err))
@@ -144,6 +119,8 @@ int main(int argc, char **argv)
     training_read();
     if (pairs_path && (without_path || tool_given("each") || tool_given("bins")))
         tool_usage("--without, --each and --bins are of classes: --pairs says itself what is like what");
+    if (image_training_options.grow && training_words.resume)
+        tool_usage("a run with --grow cannot be resumed");
     image_run_open(&run);
     run.io.each = (size_t)each;
     if (pairs_path)

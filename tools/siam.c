@@ -22,6 +22,9 @@ static const char usage[] =
     "  predict    distance, probability and decision for pairs\n"
     "  index      an index of questions\n"
     "  query      the nearest questions to a new one\n"
+    "on images\n"
+    "  image-pretrain  a Siamese feature network from classes or pairs\n"
+    "  image-train     scores or classes\n"
     "looking inside\n"
     "  inspect    shows any file of ours\n"
     "  bench      speed of every op against the machine's limits\n";

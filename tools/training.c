@@ -39,7 +39,8 @@ void training_read(void)
     const struct training_words *w = &training_words;
     kn_error err;
     training.distance = (kn_distance)place(sm_distance_words, w->distance);
-    training.loss = (sm_loss)place(sm_loss_words, w->loss);
+    if (strcmp(w->loss, "auto")) /* else the tool tells it by its data */
+        training.loss = (sm_loss)place(sm_loss_words, w->loss);
     training.optimizer = (sm_optimizer)place(sm_optimizer_words, w->optimizer);
     training.schedule = (sm_schedule)place(sm_schedule_words, w->schedule);
     training.schedule_epochs = (int)w->schedule_epochs;
@@ -62,7 +63,7 @@ const char *training_model_path(void)
     return run.model_path;
 }
 
-const sm_model *training_init(void)
+sm_model *training_init(void)
 {
     return run.init;
 }

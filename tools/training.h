@@ -41,7 +41,7 @@ void training_defaults(void);
 void training_read(void);
 const char *training_model_path(void);
 /* The model of --init, or NULL. */
-const sm_model *training_init(void);
+sm_model *training_init(void);
 /* The hooks of runlog, with checkpoint, resume and init. */
 sm_train_control training_control(void);
 /* Saves the model, removes the checkpoint, reports, frees. NULL dies with err. */
