@@ -114,6 +114,30 @@ static void fusion_keeps_what_is_read_elsewhere(void **state)
     }
 }
 
+/* Shapes through windows (PyTorch's formula), flat for a linear; activations
+ * fused into conv. */
+static void images(void **state)
+{
+    (void)state;
+    sm_graph *g = parse("input 28x28x1\nconv 64 8x8/2 pad 3; relu; conv 128 6x6/2; relu; b: conv 128 5x5; relu\nlinear 10", 784);
+    assert_int_equal(g->nodes, 5); /* with the input */
+    static const sm_shape want[] = {{28, 28, 1}, {14, 14, 64}, {5, 5, 128}, {1, 1, 128}, {1, 1, 10}};
+    for (int i = 0; i < 5; i++) {
+        const sm_node *d = &g->node[i];
+        assert_true(d->shape.h == want[i].h && d->shape.w == want[i].w && d->shape.c == want[i].c);
+        assert_int_equal(d->width, want[i].h * want[i].w * want[i].c);
+        assert_int_equal(d->act, i > 0 && i < 4 ? KN_ACT_RELU : KN_ACT_NONE);
+    }
+    assert_int_equal(g->params, 64 * 64 + 64 + 128 * 36 * 64 + 128 + 128 * 25 * 128 + 128 + 1280 + 10);
+    assert_string_equal(g->part[0].name, "1.weight");
+    assert_true(g->part[0].ndim == 4 && g->part[0].shape[0] == 64 && g->part[0].shape[3] == 1);
+    sm_graph_free(g);
+    g = parse("input 7x9x2; a: conv 3 3x3 pad 1; elu; b: maxpool 3x2/2; concat b b; batchnorm; avgpool 2x2; globalpool", 126);
+    const sm_node *last = &g->node[g->nodes - 1];
+    assert_true(last->shape.h == 1 && last->shape.w == 1 && last->shape.c == 6);
+    sm_graph_free(g);
+}
+
 static void errors_name_the_line(void **state)
 {
     (void)state;
@@ -148,6 +172,26 @@ static void errors_name_the_line(void **state)
     refuse("linear 8; concat input input input input input input input input input", "at most 8 results");
     refuse("linear 8; concat input input input input input input input input input input input input input", "at most");
     refuse("linear 8; concat input", "the result of op 1 (linear) is never read");
+    refuse("input 2x2x3; linear 4", "an image of 2x2x3, but 8 numbers to a row");
+    refuse("input 2x4; linear 4", "line 1: input needs a height, width");
+    refuse("input 2x4x1 x; linear 4", "line 1: input needs a height, width");
+    refuse("input 0x4x1; linear 4", "line 1: input needs a height, width");
+    refuse("input 2x4x1; conv", "line 1: conv needs its number of channels");
+    refuse("input 2x4x1; conv 4", "line 1: conv needs the size of its window");
+    refuse("input 2x4x1; conv 4 3", "line 1: conv needs the size of its window");
+    refuse("input 2x4x1; conv 4 2x2/0", "line 1: the stride of conv");
+    refuse("input 2x4x1; conv 4 3x3", "line 1: a window of 3x3 does not fit an image of 2x4");
+    refuse("input 2x4x1; conv 4 2x2 dilation 4", "line 1: a window of 5x5 does not fit");
+    refuse("input 2x4x1; conv 4 2x2 pad -1", "line 1: pad of conv is a whole number from 0");
+    refuse("input 2x4x1; conv 4 2x2 nobias pad 1", "line 1: behind the window of conv");
+    refuse("input 2x4x1; conv 4 2x2; maxpool 1x2", "line 1: maxpool needs a stride");
+    refuse("input 2x4x1; conv 4 2x2; maxpool 2x2 pad 2", "line 1: pad 2 would leave windows");
+    refuse("input 2x4x1; conv 4 2x2; avgpool 1x1 nobias", "line 1: behind the window of avgpool");
+    refuse("input 2x4x1; conv 4 2x2; globalpool 2x2", "line 1: globalpool takes nothing");
+    refuse("input 2x4x1; conv 4 2x2; add input", "add needs results of one shape, not 1x3x4 and 2x4x1");
+    refuse("input 2x4x1; a: conv 4 1x2; concat a input", "concat needs images of one size, not 2x3 and 2x4");
+    refuse("input 2x4x1; conv 65537 1x1", "line 1: conv needs its number of channels");
+    refuse("input 2x4x1; conv 60000 1x1 pad 4000", "numbers");
     refuse("a: linear 65536; b: concat a a; linear 1", "line 1: 131072 channels are more");
 }
 
@@ -253,6 +297,7 @@ int main(void)
         cmocka_unit_test(seed_network_is_the_design),
         cmocka_unit_test(parts_are_named_and_tile_the_blocks),
         cmocka_unit_test(fusion_keeps_what_is_read_elsewhere),
+        cmocka_unit_test(images),
         cmocka_unit_test(errors_name_the_line),
         cmocka_unit_test(too_large_is_an_error),
         cmocka_unit_test(hostile_text),
