@@ -20,7 +20,7 @@
 #include <string.h>
 
 enum {
-    ROWS = 256,       /* windows of a unit, about */
+    ROWS = 128,       /* windows of a unit, about */
     PART = 256,       /* floats of a window, and rows of a panel, at a time: the first-level cache holds these */
     TASKS = 16,       /* wanted, where the shape allows */
     SLICE = 1 << 16,  /* elements of dw of a task */
@@ -221,8 +221,7 @@ static void pack_forward_task(void *arg, size_t task, int worker)
     simd->gemm_pack(c->packed + o * c->K, c->w + o * c->K, c->K, 1, kn_min(simd->panel, c->O - o), c->K);
 }
 
-/* rows += windows times one packed panel, part after part; what t says of bias
- * and act happens to the last. */
+/* Rows are windows times one packed panel, part after part. */
 static void times_panel(const conv *c, kn_conv_rows t)
 {
     const float *bias = t.bias;
@@ -233,9 +232,8 @@ static void times_panel(const conv *c, kn_conv_rows t)
         t.acc = s > 0;
         for (t.segments = 0; s + t.segments < c->segments && k + t.segment[t.segments].n <= PART; t.segments++)
             k += t.segment[t.segments].n;
-        bool last = s + t.segments == c->segments;
-        t.bias = last ? bias : NULL;
-        t.act = last ? act : KN_ACT_NONE;
+        t.bias = s ? NULL : bias;
+        t.act = s + t.segments == c->segments ? act : KN_ACT_NONE;
         c->cpu->simd->conv_rows(&t);
         t.panel += k * c->cpu->simd->panel;
     }
@@ -255,6 +253,7 @@ static void forward_task(void *arg, size_t task, int worker)
         t.panel = c->packed + o * c->K;
         t.bias = c->bias ? c->bias + o : NULL;
         t.n = kn_min(panel, c->O - o);
+        t.cold = !c->copied && j == panels * group / c->groups;
         times_panel(c, t);
     }
 }

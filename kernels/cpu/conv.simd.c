@@ -6,25 +6,23 @@
  * by side in memory (KW * C of them in each row of the window). */
 #include "kernels/cpu/act.h"
 
-enum { R = KN_LANES == 16 ? 8 : 6, PANEL = 2 * KN_LANES };
+#include <string.h>
+
+enum { R = KN_LANES == 16 ? 8 : 6, PANEL = 2 * KN_LANES, LINE = 16 };
 
 /* ---- rows = windows times a panel -------------------------------------------------- */
 
-KN_INLINE void finish(float *y, const kn_conv_rows *t, kn_act act, size_t n)
+KN_INLINE void activate(float *y, kn_act act, size_t n)
 {
+    if (act == KN_ACT_RELU) {
 #pragma omp simd
-    for (size_t j = 0; j < n; j++)
-        y[j] = act_of(t->bias ? y[j] + t->bias[j] : y[j], act);
-}
-
-static void finish_rows(const kn_conv_rows *t, const size_t *y_at, size_t rows)
-{
-    for (size_t r = 0; r < rows; r++)
-        switch (t->act) {
-        case KN_ACT_NONE: finish(t->y + y_at[r], t, KN_ACT_NONE, t->n); break;
-        case KN_ACT_RELU: finish(t->y + y_at[r], t, KN_ACT_RELU, t->n); break;
-        case KN_ACT_ELU: finish(t->y + y_at[r], t, KN_ACT_ELU, t->n); break;
-        }
+        for (size_t j = 0; j < n; j++)
+            y[j] = act_of(y[j], KN_ACT_RELU);
+    } else if (act == KN_ACT_ELU) {
+#pragma omp simd
+        for (size_t j = 0; j < n; j++)
+            y[j] = act_of(y[j], KN_ACT_ELU);
+    }
 }
 
 /* Row after row, since they may overlap. */
@@ -38,6 +36,8 @@ KN_INLINE void store_rows(const kn_conv_rows *t, const size_t *y_at, vec s[R][2]
                 float *y = t->y + y_at[r] + w * V;
                 store(y, t->acc ? load(y) + s[r][w] : s[r][w]);
             }
+        for (size_t r = 0; t->act != KN_ACT_NONE && r < (size_t)rows; r++)
+            activate(t->y + y_at[r], t->act, (size_t)(wide * V));
         return;
     }
     float edge[R * PANEL];
@@ -46,22 +46,26 @@ KN_INLINE void store_rows(const kn_conv_rows *t, const size_t *y_at, vec s[R][2]
         KN_UNROLL
         for (int w = 0; w < wide; w++)
             store(edge + r * PANEL + w * V, s[r][w]);
-    for (size_t r = 0; r < (size_t)rows; r++)
-        for (size_t j = 0; j < t->n; j++) {
-            float *y = t->y + y_at[r] + j;
-            *y = t->acc ? *y + edge[r * PANEL + j] : edge[r * PANEL + j];
-        }
+    for (size_t r = 0; r < (size_t)rows; r++) {
+        float *y = t->y + y_at[r];
+        for (size_t j = 0; j < t->n; j++)
+            y[j] = t->acc ? y[j] + edge[r * PANEL + j] : edge[r * PANEL + j];
+        activate(y, t->act, t->n);
+    }
 }
 
 KN_INLINE void multiply_rows(const kn_conv_rows *t, size_t m, int rows, int wide)
 {
     const float *panel = t->panel;
+    float start[PANEL] = {0};
     vec s[R][2];
+    if (t->bias)
+        memcpy(start, t->bias, t->n * sizeof *start);
     KN_UNROLL
     for (int r = 0; r < rows; r++)
         KN_UNROLL
         for (int w = 0; w < wide; w++)
-            s[r][w] = (vec){0};
+            s[r][w] = load(start + w * V);
     for (size_t i = 0; i < t->segments; i++) {
         const float *x[R];
         KN_UNROLL
@@ -100,16 +104,25 @@ KN_INLINE void multiply(const kn_conv_rows *t, size_t m, size_t rows, int wide)
     }
 }
 
+/* Rows of a tile are too many and too short for the hardware to guess the next. */
+KN_INLINE void prefetch_rows(const kn_conv_rows *t, size_t m)
+{
+    for (size_t end = m + R < t->M ? m + R : t->M; m < end; m++)
+        for (size_t i = 0; i < t->segments; i++)
+            for (size_t k = 0; k < t->segment[i].n; k += LINE)
+                __builtin_prefetch(t->x + t->x_at[m] + t->segment[i].at + k);
+}
+
 void KN_SIMD(conv_rows)(const kn_conv_rows *t)
 {
     for (size_t m = 0; m < t->M; m += R) {
         size_t rows = t->M - m < R ? t->M - m : R;
+        if (t->cold)
+            prefetch_rows(t, m + R);
         if (t->n > V)
             multiply(t, m, rows, 2);
         else
             multiply(t, m, rows, 1);
-        if (t->bias || t->act != KN_ACT_NONE)
-            finish_rows(t, t->y_at + m, rows);
     }
 }
 

@@ -1,97 +1,106 @@
-/* Pools over a run of windows that have the same pixels, `step` floats apart:
- * pixel t of the first is C channels at x + at[t]. Some channels at a time, so
- * that what is kept between pixels stays in the first-level cache. */
+/* Pools over a run of n windows that have the same pixels, `step` floats apart:
+ * pixel t of the first is C channels at x + at[t]. What is kept from pixel to
+ * pixel, of as many channels as fit, stays in a register. */
 #include "kernels/cpu/simd.h"
 
-#include <string.h>
+typedef int ivec __attribute__((vector_size(4 * KN_LANES)));
 
-enum { CHANNELS = 64 };
-
-#define EACH_WINDOW                                                                                                    \
-    for (size_t q = 0; q < n; q++)                                                                                     \
-        for (size_t c = 0, m; m = C - c < CHANNELS ? C - c : CHANNELS, c < C; c += m)
-
-/* NaN wins, on either side. */
-KN_INLINE float larger(float a, float b)
+/* m < V of them at the end of the channels, else V. */
+KN_INLINE vec load_n(const float *p, size_t m)
 {
-    float m = b > a ? b : a;
-    return b == b ? m : b;
+    if (m == V)
+        return load(p);
+    float x[V] = {0};
+    for (size_t i = 0; i < m; i++)
+        x[i] = p[i];
+    return load(x);
 }
 
-void KN_SIMD(maxpool)(float *KN_RESTRICT y, const float *KN_RESTRICT x, size_t step, size_t n, const size_t *at,
-                      size_t taps, size_t C)
+KN_INLINE void store_n(float *p, vec x, size_t m)
 {
-    EACH_WINDOW {
-        float most[CHANNELS];
-        memcpy(most, x + q * step + at[0] + c, m * sizeof *most);
-        for (size_t t = 1; t < taps; t++) {
-            const float *from = x + q * step + at[t] + c;
-#pragma omp simd
-            for (size_t i = 0; i < m; i++)
-                most[i] = larger(most[i], from[i]);
-        }
-        memcpy(y + q * C + c, most, m * sizeof *most);
+    if (m == V) {
+        store(p, x);
+        return;
     }
+    float y[V];
+    store(y, x);
+    for (size_t i = 0; i < m; i++)
+        p[i] = y[i];
 }
 
-KN_INLINE void max_gradient(float *KN_RESTRICT dx, const float *KN_RESTRICT dy, const float *KN_RESTRICT x,
-                            const float *KN_RESTRICT y, const size_t *at, size_t taps, size_t m, int acc)
+/* a where the mask is set, else b */
+KN_INLINE vec choose(ivec mask, vec a, vec b)
 {
-    float left[CHANNELS]; /* of dy: what no pixel has had yet */
-    memcpy(left, dy, m * sizeof *left);
+    return (vec)(((ivec)a & mask) | ((ivec)b & ~mask));
+}
+
+/* For each window q and V channels c, or the m that are left: so the compiler
+ * makes one loop of whole registers and one of the rest. */
+#define EACH_WINDOW(call)                                                                                              \
+    for (size_t q = 0; q < n; q++) {                                                                                   \
+        size_t c = 0, m = V;                                                                                           \
+        for (; c + V <= C; c += V)                                                                                     \
+            call;                                                                                                      \
+        m = C - c;                                                                                                     \
+        if (m)                                                                                                         \
+            call;                                                                                                      \
+    }
+
+KN_INLINE void largest(float *y, const float *x, const size_t *at, size_t taps, size_t m)
+{
+    vec most = load_n(x + at[0], m);
+    for (size_t t = 1; t < taps; t++) {
+        vec a = load_n(x + at[t], m);
+        most = choose((a > most) | (a != a), a, most); /* NaN wins, on either side */
+    }
+    store_n(y, most, m);
+}
+
+void KN_SIMD(maxpool)(float *y, const float *x, size_t step, size_t n, const size_t *at, size_t taps, size_t C)
+{
+    EACH_WINDOW(largest(y + q * C + c, x + q * step + c, at, taps, m))
+}
+
+KN_INLINE void largest_gradient(float *dx, const float *dy, const float *x, const float *y, const size_t *at,
+                                size_t taps, size_t m, int acc)
+{
+    vec left = load_n(dy, m), most = load_n(y, m); /* left: of dy, what no pixel has had yet */
     for (size_t t = 0; t < taps; t++) {
-        float *to = dx + at[t];
-        const float *from = x + at[t];
-#pragma omp simd
-        for (size_t i = 0; i < m; i++) {
-            float g = from[i] == y[i] ? left[i] : 0;
-            to[i] = acc ? to[i] + g : g;
-            left[i] = from[i] == y[i] ? 0 : left[i];
-        }
+        ivec hit = load_n(x + at[t], m) == most;
+        vec g = choose(hit, left, (vec){0});
+        store_n(dx + at[t], acc ? load_n(dx + at[t], m) + g : g, m);
+        left = choose(hit, (vec){0}, left);
     }
 }
 
-void KN_SIMD(maxpool_gradient)(float *KN_RESTRICT dx, const float *KN_RESTRICT dy, const float *KN_RESTRICT x,
-                               const float *KN_RESTRICT y, size_t step, size_t n, const size_t *at, size_t taps,
-                               size_t C, int acc)
-{
-    EACH_WINDOW {
-        size_t from = q * step + c, row = q * C + c;
-        if (acc)
-            max_gradient(dx + from, dy + row, x + from, y + row, at, taps, m, 1);
-        else
-            max_gradient(dx + from, dy + row, x + from, y + row, at, taps, m, 0);
-    }
-}
-
-void KN_SIMD(avgpool)(float *KN_RESTRICT y, const float *KN_RESTRICT x, size_t step, size_t n, const size_t *at,
-                      size_t taps, size_t C)
-{
-    EACH_WINDOW {
-        float s[CHANNELS] = {0};
-        for (size_t t = 0; t < taps; t++) {
-            const float *from = x + q * step + at[t] + c;
-#pragma omp simd
-            for (size_t i = 0; i < m; i++)
-                s[i] += from[i];
-        }
-        for (size_t i = 0; i < m; i++)
-            y[q * C + c + i] = s[i] / (float)taps;
-    }
-}
-
-void KN_SIMD(avgpool_gradient)(float *KN_RESTRICT dx, const float *KN_RESTRICT dy, size_t step, size_t n,
+void KN_SIMD(maxpool_gradient)(float *dx, const float *dy, const float *x, const float *y, size_t step, size_t n,
                                const size_t *at, size_t taps, size_t C, int acc)
 {
-    EACH_WINDOW {
-        float g[CHANNELS];
-        for (size_t i = 0; i < m; i++)
-            g[i] = dy[q * C + c + i] / (float)taps;
-        for (size_t t = 0; t < taps; t++) {
-            float *to = dx + q * step + at[t] + c;
-#pragma omp simd
-            for (size_t i = 0; i < m; i++)
-                to[i] = acc ? to[i] + g[i] : g[i];
-        }
-    }
+    EACH_WINDOW(largest_gradient(dx + q * step + c, dy + q * C + c, x + q * step + c, y + q * C + c, at, taps, m, acc))
+}
+
+KN_INLINE void mean(float *y, const float *x, const size_t *at, size_t taps, size_t m)
+{
+    vec s = load_n(x + at[0], m);
+    for (size_t t = 1; t < taps; t++)
+        s += load_n(x + at[t], m);
+    store_n(y, s / ((vec){0} + (float)taps), m);
+}
+
+void KN_SIMD(avgpool)(float *y, const float *x, size_t step, size_t n, const size_t *at, size_t taps, size_t C)
+{
+    EACH_WINDOW(mean(y + q * C + c, x + q * step + c, at, taps, m))
+}
+
+KN_INLINE void mean_gradient(float *dx, const float *dy, const size_t *at, size_t taps, size_t m, int acc)
+{
+    vec g = load_n(dy, m) / ((vec){0} + (float)taps);
+    for (size_t t = 0; t < taps; t++)
+        store_n(dx + at[t], acc ? load_n(dx + at[t], m) + g : g, m);
+}
+
+void KN_SIMD(avgpool_gradient)(float *dx, const float *dy, size_t step, size_t n, const size_t *at, size_t taps,
+                               size_t C, int acc)
+{
+    EACH_WINDOW(mean_gradient(dx + q * step + c, dy + q * C + c, at, taps, m, acc))
 }

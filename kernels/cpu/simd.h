@@ -37,10 +37,10 @@ typedef struct kn_segment {
     size_t at, n;
 } kn_segment;
 
-/* Rows of a product whose rows begin anywhere: y[y_at[m] + j] (+)= sum over the
- * floats k of all segments of x[x_at[m] + ..] panel[k, j], for j < n <=
- * table.panel; then, unless bias is NULL and act none, act(y + bias). Rows of y
- * may overlap when acc is 1. */
+/* Rows of a product whose rows begin anywhere: y[y_at[m] + j] = act((acc ? y : 0)
+ * + bias[j] + sum over the floats k of all segments of x[x_at[m] + ..] panel[k,
+ * j]), for j < n <= table.panel; bias is nullable. Rows of y may overlap when act
+ * is none. */
 typedef struct kn_conv_rows {
     float *y;
     const size_t *y_at, *x_at;
@@ -49,6 +49,7 @@ typedef struct kn_conv_rows {
     size_t segments, M, n;
     kn_act act;
     int acc;
+    bool cold; /* x is in no near cache */
 } kn_conv_rows;
 
 #define KN_SIMD_FUNCTIONS(F)                                                                                           \
