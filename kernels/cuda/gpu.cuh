@@ -240,6 +240,8 @@ void gpu_fill_act(kn_backend *be);
 void gpu_fill_batchnorm(kn_backend *be);
 void gpu_fill_pair(kn_backend *be);
 void gpu_fill_loss(kn_backend *be);
+void gpu_fill_conv(kn_backend *be);
+void gpu_fill_pool(kn_backend *be);
 void gpu_fill_optim(kn_backend *be);
 void gpu_fill_nearest(kn_backend *be);
 
