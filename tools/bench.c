@@ -4,7 +4,8 @@
 
 #include "kernels/rng.h"
 
-enum { NEAREST_QUERIES = 16, NEAREST_K = 10 };
+enum { NEAREST_QUERIES = 16, NEAREST_K = 10, BAG = 8, GROUPS = 16 };
+#define BATCH(rows) ((rows) < 256 ? (rows) : 256) /* batch_loss grows with its square */
 
 /* ---- buffers ------------------------------------------------------------------- */
 
@@ -20,20 +21,34 @@ static float *filled(kn_backend *be, size_t n, uint32_t stream, kn_error *err)
     return device;
 }
 
+static uint32_t *words(kn_backend *be, const uint32_t *host, size_t n, kn_error *err)
+{
+    uint32_t *device = be->alloc(be, n * sizeof *device, err);
+    if (device)
+        be->upload(be, device, host, n * sizeof *device);
+    return device;
+}
+
+/* The rows in a drawn order, as bags of BAG rows, and dealt to groups. */
 static int fill_index(bench_buffers *b, kn_error *err)
 {
-    uint32_t *host = kn_alloc(b->rows, sizeof *host, err);
+    size_t n = b->rows, bags = n / BAG + 1;
+    uint32_t *host = kn_alloc(2 * n + bags, sizeof *host, err), *start = host + n, *group = start + bags;
     if (!host)
         return -1;
-    for (size_t i = 0; i < b->rows; i++)
+    for (size_t i = 0; i < n; i++) {
         host[i] = (uint32_t)i;
+        group[i] = (uint32_t)(i % GROUPS);
+    }
+    for (size_t i = 0; i < bags; i++)
+        start[i] = (uint32_t)(i * BAG);
     kn_rng r = kn_rng_new(1, KN_STREAM_SHUFFLE, 0);
-    kn_rng_shuffle(&r, host, (uint32_t)b->rows);
-    b->index = b->be->alloc(b->be, b->rows * sizeof *host, err);
-    if (b->index)
-        b->be->upload(b->be, b->index, host, b->rows * sizeof *host);
+    kn_rng_shuffle(&r, host, (uint32_t)n);
+    b->index = words(b->be, host, n, err);
+    b->start = words(b->be, start, bags, err);
+    b->group = words(b->be, group, n, err);
     kn_free(host);
-    return b->index ? 0 : -1;
+    return b->index && b->start && b->group ? 0 : -1;
 }
 
 int bench_open(bench_buffers *b, kn_backend *be, size_t rows, size_t width, kn_error *err)
@@ -60,7 +75,7 @@ int bench_open(bench_buffers *b, kn_backend *be, size_t rows, size_t width, kn_e
 void bench_close(bench_buffers *b)
 {
     kn_backend *be = b->be;
-    void *all[] = {b->a, b->b, b->c, b->d, b->e, b->f, b->index, b->step};
+    void *all[] = {b->a, b->b, b->c, b->d, b->e, b->f, b->index, b->start, b->group, b->step};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         be->dealloc(be, all[i]);
     for (int i = 0; i < 4; i++)
@@ -136,6 +151,13 @@ OP(pair_loss)
 {
     BE->pair_loss(BE, b->c, b->d, b->e, b->a, b->b, KN_EUCLIDEAN, KN_CONTRASTIVE, 1.0f, N / 2, C);
 }
+OP(bag) { BE->bag(BE, b->c, b->a, b->start, b->index, NULL, N / BAG, C); }
+OP(batch_loss)
+{
+    BE->batch_loss(BE, b->c, b->d, b->a, b->group, KN_L1, KN_HINGE, (float)C / 3, BATCH(N), C);
+}
+OP(softmax_loss) { BE->softmax_loss(BE, b->c, b->d, NULL, b->a, b->group, N, C); }
+OP(value_loss) { BE->value_loss(BE, b->c, b->d, b->a, b->b, KN_HUBER, 0.2f, N * C); }
 OP(sum) { BE->sum(BE, b->channel[0], b->a, N * C); }
 OP(adam) { BE->adam(BE, b->p[0], b->p[1], b->p[2], b->p[3], b->step, 0.9f, 0.999f, 1e-8f, 0.0f, C * C); }
 OP(sgd) { BE->sgd(BE, b->p[0], b->p[1], b->p[3], b->step, 0.9f, 0.0f, 1, C * C); }
@@ -145,6 +167,8 @@ OP(nearest)
 }
 
 static double product_flops(double rows, double width) { return 2 * rows * width * width; }
+/* Of each of N^2 pairs: a distance and a gradient, of 3 operations a number. */
+static double batch_flops(double rows, double width) { return 6 * BATCH(rows) * BATCH(rows) * width; }
 static double nearest_flops(double rows, double width) { return 3 * NEAREST_QUERIES * rows * width; }
 
 const bench_op bench_ops[] = {
@@ -166,6 +190,10 @@ const bench_op bench_ops[] = {
     {"bn+relu backward", bn_backward, NULL, 5, 0},
     {"distance", distance, NULL, 1, 0},
     {"distance+loss+d", pair_loss, NULL, 2, 0},
+    {"bags of 8", bag, NULL, 1.125, 0},
+    {"batch loss, 256", batch_loss, batch_flops, 0, 0},
+    {"softmax+loss+d", softmax_loss, NULL, 2, 0},
+    {"huber+d", value_loss, NULL, 4, 0},
     {"sum", sum, NULL, 1, 0},
     {"adam", adam, NULL, 0, 7},
     {"sgd", sgd, NULL, 0, 5},

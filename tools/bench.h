@@ -10,7 +10,8 @@ typedef struct bench_buffers { /* device memory that every op finds its operands
     float *a, *b, *c, *d, *e, *f; /* [rows * width] each */
     float *p[4];                  /* [width * width] each: parameters, gradients, moments */
     float *channel[8];            /* [width] each */
-    uint32_t *index;              /* [rows], below rows */
+    uint32_t *index;              /* [rows]: all rows, in a drawn order */
+    uint32_t *start, *group;      /* bags of them; [rows], below 16 */
     kn_step *step;
     size_t rows, width;
 } bench_buffers;

@@ -23,7 +23,7 @@ static const struct {
     {TOOL_PAIRS, {"skip-bad", 0, OPT_FLAG, &tool_common.skip_bad, NULL, 0, 0, "reject malformed rows, count them, go on"}},
     {TOOL_THREADS, {"threads", 't', OPT_INT, &tool_common.threads, "N", 1, 256, "threads; the result does not depend on it"}},
     {TOOL_SEED, {"seed", 0, OPT_INT, &tool_common.seed, "N", 0, 9007199254740992.0, "same seed, same bytes"}},
-    {TOOL_DEVICE, {"device", 0, OPT_CHOICE, &tool_common.device, "auto|cpu|cuda", 0, 0, "where to compute"}},
+    {TOOL_DEVICE, {"device", 0, OPT_CHOICE, &tool_common.device, "auto|cpu|cuda", 0, 0, "where to compute (SIAM_TF32=1: faster products on a GPU, 10 bits each)"}},
     {TOOL_JSON, {"json", 0, OPT_FLAG, &tool_common.json, NULL, 0, 0, "report as JSON"}},
     {0, {"quiet", 'q', OPT_FLAG, &tool_common.quiet, NULL, 0, 0, "no talk on stderr but errors and warnings"}},
 };

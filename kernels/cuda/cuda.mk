@@ -33,7 +33,7 @@ $(B)/%.cu.o: %.cu kernels/cuda/cuda.mk
 $(B)/cuda-registers.txt: $(CUDA_OBJ) tests/cuda-on-cpu/registers
 	sh tests/cuda-on-cpu/registers $(CUDA_OBJ:%=%.ptxas) >$@
 
-check-gpu: all $(if $(NVCC),cuda) $(B)/tests/gpu/find_gpu $(B)/tests/gpu/test_gpu $(B)/tests/test_ops ## everything of the CUDA filling on a real GPU
+check-gpu: all $(if $(NVCC),cuda) $(B)/tests/gpu/find_gpu $(filter-out %/test_stand_in,$(ON_CPU_TESTS)) ## everything of the CUDA filling on a real GPU
 	@CUDA_HOME=$(CUDA_HOME) sh tests/gpu/check-gpu $(B)
 
 $(B)/tests/gpu/find_gpu: $(B)/tests/gpu/find_gpu.o $(LIB)

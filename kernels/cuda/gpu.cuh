@@ -24,6 +24,8 @@
 
 enum {
     GPU_THREADS = 256,        /* of a block, in every kernel but the tile of nearest */
+    GPU_LANES = 32,           /* of a warp */
+    GPU_WARPS = GPU_THREADS / GPU_LANES,
     GPU_SLOTS = 8,            /* of run() */
     GPU_RING = 32,            /* uploads that may be on their way at once ... */
     GPU_RING_BYTES = 1 << 19, /* ... of this size; longer ones are cut */
@@ -92,6 +94,12 @@ static inline unsigned gpu_blocks(size_t n)
     return static_cast<unsigned>(blocks < 4096 ? blocks : 4096);
 }
 
+/* Blocks of GPU_LANES x GPU_WARPS threads for a kernel whose warps take a row each. */
+static inline dim3 gpu_warp_grid(size_t rows)
+{
+    return dim3(static_cast<unsigned>((rows + GPU_WARPS - 1) / GPU_WARPS));
+}
+
 /* Device memory that the next op may overwrite, NULL after a failure. It grows
  * when it must, which run() sees to before it records. (order.cu) */
 void *gpu_scratch(gpu *g, size_t bytes);
@@ -129,6 +137,20 @@ struct gpu_cell {
 private:
     size_t width, hop_row, hop_col;
 };
+
+/* The row of this warp in a gpu_warp_grid, which may be beyond the last. */
+__device__ static inline size_t gpu_warp_row(void)
+{
+    return static_cast<size_t>(blockIdx.x) * GPU_WARPS + threadIdx.y;
+}
+
+/* Every lane gets the sum, always added in the same order. */
+__device__ static inline float gpu_warp_sum(float v)
+{
+    for (int apart = GPU_LANES / 2; apart > 0; apart /= 2)
+        v += __shfl_xor_sync(0xffffffffu, v, apart);
+    return v;
+}
 
 /* ---- inside kernels: activations ------------------------------------------------ */
 
@@ -217,6 +239,9 @@ void gpu_fill_rows(kn_backend *be);
 void gpu_fill_act(kn_backend *be);
 void gpu_fill_batchnorm(kn_backend *be);
 void gpu_fill_pair(kn_backend *be);
+void gpu_fill_loss(kn_backend *be);
+void gpu_fill_conv(kn_backend *be);
+void gpu_fill_pool(kn_backend *be);
 void gpu_fill_optim(kn_backend *be);
 void gpu_fill_nearest(kn_backend *be);
 

@@ -7,10 +7,12 @@
 /* ---- keys ----------------------------------------------------------------------------- */
 
 /* The bits of a float grow with it once the sign is folded in; NaN comes last. */
+static const uint32_t NAN_BITS = 0xffffffffu;
+
 static __device__ uint64_t key_of(float d, size_t row)
 {
     uint32_t bits = __float_as_uint(d + 0.0f); /* -0 becomes 0 */
-    bits = d != d ? 0xffffffffu : bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+    bits = d != d ? NAN_BITS : bits & 0x80000000u ? ~bits : bits | 0x80000000u;
     return static_cast<uint64_t>(bits) << 32 | static_cast<uint32_t>(row);
 }
 
@@ -140,8 +142,8 @@ static __global__ void merge_lists(uint64_t *out, const uint64_t *in, size_t Q, 
 static __global__ void read_keys(float *dist, uint32_t *idx, const uint64_t *key, size_t Q, size_t N, size_t k)
 {
     for (gpu_cell at(k); at.row < Q; at.next()) {
-        const bool is = at.col < N;
-        const uint64_t it = is ? key[at.row * N + at.col] : 0;
+        const uint64_t it = at.col < N ? key[at.row * N + at.col] : UINT64_MAX;
+        const bool is = it >> 32 != NAN_BITS;
         dist[at.row * k + at.col] = is ? key_distance(it) : INFINITY;
         idx[at.row * k + at.col] = is ? static_cast<uint32_t>(it) : UINT32_MAX;
     }

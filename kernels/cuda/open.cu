@@ -130,6 +130,9 @@ extern "C" __attribute__((visibility("default"))) kn_backend *siam_cuda_open(kn_
     gpu_fill_act(be);
     gpu_fill_batchnorm(be);
     gpu_fill_pair(be);
+    gpu_fill_loss(be);
+    gpu_fill_conv(be);
+    gpu_fill_pool(be);
     gpu_fill_optim(be);
     gpu_fill_nearest(be);
     bool tf32 = wants_tf32();

@@ -1,4 +1,4 @@
-/* Rows and columns: bias, strided blocks, sums, gather. All are bound by memory:
+/* Rows and columns: bias, strided blocks, sums, gather, bags. All are bound by memory:
  * neighbouring threads touch neighbouring floats. */
 #include "kernels/cuda/gpu.cuh"
 
@@ -88,6 +88,26 @@ static void gather(kn_backend *be, float *y, const float *table, const uint32_t 
         GPU_LAUNCH(gpu_of(be), gather_rows, gpu_blocks(R * D), GPU_THREADS, y, table, idx, R, D);
 }
 
+static __global__ void sum_bags(float *y, const float *table, const uint32_t *start, const uint32_t *idx,
+                                const float *weight, size_t R, size_t D)
+{
+    for (gpu_cell at(D); at.row < R; at.next()) {
+        float s = 0.0f;
+        for (size_t k = start[at.row]; k < start[at.row + 1]; k++) {
+            const float v = table[idx[k] * D + at.col];
+            s += weight ? weight[k] * v : v;
+        }
+        y[at.row * D + at.col] = s;
+    }
+}
+
+static void bag(kn_backend *be, float *y, const float *table, const uint32_t *start, const uint32_t *idx,
+                const float *weight, size_t R, size_t D)
+{
+    if (R && D)
+        GPU_LAUNCH(gpu_of(be), sum_bags, gpu_blocks(R * D), GPU_THREADS, y, table, start, idx, weight, R, D);
+}
+
 void gpu_fill_rows(kn_backend *be)
 {
     be->bias_forward = bias_forward;
@@ -96,4 +116,5 @@ void gpu_fill_rows(kn_backend *be)
     be->copy2d = copy2d;
     be->add = add;
     be->gather = gather;
+    be->bag = bag;
 }

@@ -7,7 +7,8 @@ ON_CPU_OBJ := $(filter-out %/test_stand_in.o,$(ON_CPU_ALL))
 ON_CPU_CUDA := $(patsubst %.cu,$(B)/cuda-on-cpu/%.o,$(wildcard kernels/cuda/*.cu))
 ON_CPU_FLAGS = -std=c++17 $(OPT) -fPIC -fvisibility=hidden $(WARN) -fsanitize-sections=cuda_shared -I. -I$(ON_CPU) \
                -MMD -MP $(SANITIZE)
-ON_CPU_TESTS := $(B)/cuda-on-cpu/test_stand_in $(B)/tests/gpu/test_gpu $(B)/tests/test_ops
+ON_CPU_TESTS := $(B)/cuda-on-cpu/test_stand_in $(B)/tests/gpu/test_gpu \
+                $(foreach t,points gradients torch ops,$(B)/tests/test_$t)
 ON_CPU_SEEDS ?= 0 1
 
 check-cuda-on-cpu: ## kernels/cuda on a stand-in for CUDA, no GPU needed, under ASan and UBSan

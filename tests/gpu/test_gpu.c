@@ -126,6 +126,53 @@ static void test_first_op_of_all(void **state)
     kn_backend_close(be);
 }
 
+static void compare_with(kn_backend *be, const float *at, const float *want, size_t n)
+{
+    float *got = malloc(n * sizeof *got);
+    assert_non_null(got);
+    be->download(be, got, at, n * sizeof *got);
+    for (size_t i = 0; i < n; i++)
+        test_near(got[i], want[i], 1e-4 * (1 + fabs((double)want[i])));
+    free(got);
+}
+
+/* More windows than the matrix in scratch has room for: 60 images of 57. */
+static void test_convolution_in_parts(void **state)
+{
+    (void)state;
+    enum { IMAGES = 60, SIDE = 64, CHANNELS = 8, TAPS = 9 * CHANNELS, WINDOWS = IMAGES * SIDE * SIDE };
+    const kn_window win = {.H = SIDE, .W = SIDE, .C = CHANNELS, .KH = 3, .KW = 3, .stride = 1, .pad = 1, .dilation = 1,
+                           .P = SIDE, .Q = SIDE};
+    const size_t n[] = {WINDOWS * CHANNELS, TAPS, WINDOWS, WINDOWS * CHANNELS, TAPS, WINDOWS};
+    kn_backend *be[2] = {kn_backend_cpu(NULL, &err), open_gpu()};
+    float *on[2][6], *host = malloc(n[0] * sizeof *host); /* x, w, dy; then dx, dw, y */
+    kn_rng r = kn_rng_new(3, KN_STREAM_INIT, 0);
+    assert_true(host && be[0]);
+    for (int i = 0; i < 6; i++) {
+        for (size_t k = 0; k < n[i]; k++)
+            host[k] = kn_rng_uniform(&r, -0.1f, 0.1f);
+        for (int k = 0; k < 2; k++) {
+            on[k][i] = device(be[k], n[i] * sizeof *host);
+            be[k]->upload(be[k], on[k][i], host, n[i] * sizeof *host);
+        }
+    }
+    for (int k = 0; k < 2; k++) {
+        float **t = on[k];
+        be[k]->conv_forward(be[k], t[5], t[0], t[1], NULL, KN_ACT_ELU, &win, IMAGES, 1);
+        be[k]->conv_backward_x(be[k], t[3], t[2], t[1], &win, IMAGES, 1, 1);
+        be[k]->conv_backward_w(be[k], t[4], t[2], t[0], &win, IMAGES, 1);
+    }
+    for (int i = 3; i < 6; i++)
+        compare_with(be[1], on[1][i], on[0][i], n[i]);
+    assert_fine(be[1]);
+    for (int k = 0; k < 2; k++) {
+        for (int i = 0; i < 6; i++)
+            be[k]->dealloc(be[k], on[k][i]);
+        kn_backend_close(be[k]);
+    }
+    free(host);
+}
+
 /* ---- recorded steps ------------------------------------------------------------------ */
 
 typedef struct count_up {
@@ -348,6 +395,7 @@ int main(void)
         cmocka_unit_test(test_upload_has_read_its_source),
         cmocka_unit_test(test_memory_out),
         cmocka_unit_test(test_first_op_of_all),
+        cmocka_unit_test(test_convolution_in_parts),
         cmocka_unit_test(test_run_replays),
         cmocka_unit_test(test_failure_is_kept),
         cmocka_unit_test(test_trains_as_the_cpu),
