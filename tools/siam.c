@@ -22,6 +22,8 @@ static const char usage[] =
     "  predict    distance, probability and decision for pairs\n"
     "  index      an index of questions\n"
     "  query      the nearest questions to a new one\n"
+    "  image-score   what a model says of images: scores, classes\n"
+    "  image-attend  what a model looks at in an image\n"
     "looking inside\n"
     "  inspect    shows any file of ours\n"
     "  bench      speed of every op against the machine's limits\n";
