@@ -357,6 +357,22 @@ ds_images *ds_images_open(const char *source, const ds_images_options *o, kn_err
     return s;
 }
 
+ds_images *ds_images_open_files(char *const *path, size_t n, const ds_images_options *o, kn_error *err)
+{
+    const ds_images_options how = {.skip_bad = o->skip_bad};
+    ds_images *s = new_set("", err);
+    int rc = s ? 0 : -1;
+    for (size_t i = 0; !rc && i < n; i++) {
+        const char *name = ds_images_keep(s, kn_str_c(path[i]), err);
+        rc = name && ds_images_add(s, name, err) ? 0 : -1;
+    }
+    if (rc || finish(s, &how, err)) {
+        ds_images_close(s);
+        return NULL;
+    }
+    return s;
+}
+
 void ds_images_close(ds_images *s)
 {
     if (!s)
@@ -419,11 +435,11 @@ const char *ds_images_last_rejection(const ds_images *s)
 
 /* ---- reading ------------------------------------------------------------------------------------ */
 
-/* "FOLDER/NAME"; kn_buf_free. */
+/* "FOLDER/NAME", of files that were named one by one NAME; kn_buf_free. */
 static int file_path(kn_buf *path, const ds_images *s, const ds_item *item, kn_error *err)
 {
     *path = (kn_buf){0};
-    return kn_buf_addf(path, err, "%s/%s", s->source, item->name) || kn_buf_add(path, "", 1, err) ? -1 : 0;
+    return kn_buf_addf(path, err, "%s%s%s", s->source, *s->source ? "/" : "", item->name) || kn_buf_add(path, "", 1, err) ? -1 : 0;
 }
 
 int ds_images_read(const ds_images *s, size_t i, ds_image *out, kn_error *err)

@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-/* ---- one image: image.c, image_jpeg.c, image_png.c, image_pnm.c, image_resize.c --------- */
+/* ---- one image: image.c, image_jpeg.c, image_png.c, image_pnm.c, image_resize.c, image_overlay.c */
 
 /* Pixels as bytes, rows from the top, channels last: px[h][w][c]. c is 1 (grey)
  * or 3 (red, green, blue); alpha is laid on white. */
@@ -38,6 +38,13 @@ int ds_image_save(const char *path, const ds_image *im, kn_error *err) KN_MUST_C
  * it grows), and another number of channels: grey is 0.299 R + 0.587 G + 0.114 B
  * (ITU-R BT.601). out is a new image. */
 int ds_image_resize(ds_image *out, const ds_image *in, size_t h, size_t w, size_t c, kn_error *err) KN_MUST_CHECK;
+
+/* A map[h,w] of numbers over an image: its grey picture, 256 to 1024 pixels on its
+ * longer side, red where the map is above 0 and blue where it is below, by as much
+ * as the number is of the largest (in size). Between numbers bilinear. -1 for a
+ * number that is not finite. out is a new image. */
+int ds_image_overlay(ds_image *out, const ds_image *in, const float *map, size_t h, size_t w,
+                     kn_error *err) KN_MUST_CHECK;
 
 /* ---- a set of images: images.c, images_folder.c, images_tar.c, images_idx.c, images_labels.c ---- */
 
@@ -70,6 +77,9 @@ typedef struct ds_images_options {
  * images as they are; a folder's files are read when asked for, links followed.
  * "-" is an archive or IDX file from stdin. */
 ds_images *ds_images_open(const char *source, const ds_images_options *o, kn_error *err);
+/* A set of files named one by one, in this order, whatever their endings: no
+ * class, no score; o's labels are not looked at. */
+ds_images *ds_images_open_files(char *const *path, size_t n, const ds_images_options *o, kn_error *err);
 void ds_images_close(ds_images *s); /* NULL is allowed */
 
 size_t ds_images_count(const ds_images *s);

@@ -61,7 +61,7 @@ typedef struct kn_rng {
  * two purposes ever share their numbers. The low 32 bits count within it
  * (epoch, layer, ...). */
 enum { KN_STREAM_INIT = 1, KN_STREAM_SHUFFLE, KN_STREAM_DROPOUT, KN_STREAM_SPLIT, KN_STREAM_HOLDOUT,
-       KN_STREAM_AUGMENT, KN_STREAM_SAMPLE, KN_STREAM_GROW };
+       KN_STREAM_AUGMENT, KN_STREAM_SAMPLE, KN_STREAM_GROW, KN_STREAM_FOLDS, KN_STREAM_ONE_SHOT };
 
 kn_rng kn_rng_new(uint64_t seed, uint32_t purpose, uint32_t index);
 uint32_t kn_rng_u32(kn_rng *r);

@@ -31,6 +31,10 @@ int sm_image_recipe_read(sm_image_recipe *r, const sm_model *m, kn_error *err) K
 int sm_image_recipe_classes(sm_image_recipe *r, const char *const *name, size_t classes, kn_error *err) KN_MUST_CHECK;
 void sm_image_recipe_free(sm_image_recipe *r);
 
+/* What a model tells of an image, by its loss: SM_CLASSES, SM_SCORES, or SM_PAIRS:
+ * a vector to compare with another's. */
+sm_target sm_image_tells(const sm_model *m);
+
 /* The text, kn_alloc'd, of a network on such images: `input`, then arch (as
  * sm_arch_text takes it), then, where outputs is not 0, `linear OUTPUTS`. With
  * init, its network instead of arch; when that has been trained on classes or
@@ -43,6 +47,11 @@ char *sm_image_arch(const sm_image_input *in, const char *arch, const sm_model *
 int sm_image_outputs(sm_encoder *e, float *z, const sm_pixels *p, const sm_image_recipe *r, kn_error *err) KN_MUST_CHECK;
 /* Outputs to probabilities, in place: z[n,C] = softmax of each row. */
 void sm_softmax(float *z, size_t n, size_t C);
+size_t sm_most_probable(const float *p, size_t C); /* of equal ones the first */
+double sm_image_score(const sm_image_recipe *r, float output);
+/* Accuracy and loss, the mean of -ln p of the right class (p kept over 1e-12), of
+ * n images: probabilities p[n,C] and classes class[n]. */
+void sm_judge_classes(sm_judgement *j, const float *p, const uint32_t *class, size_t n, size_t C);
 
 /* ---- task_images.c: training; image_parts.c: what on, what it is judged by ------------------------------------------------------------------ */
 
@@ -97,6 +106,54 @@ int sm_image_part_items(uint8_t *mark, size_t n, double share, uint64_t seed, kn
  * given to kn_free for all. */
 int sm_image_pairs(uint32_t **a, uint32_t **b, float **label, size_t *pairs, const uint32_t *group, size_t n,
                    uint64_t seed, kn_error *err) KN_MUST_CHECK;
+
+/* ---- folds.c: one measurement on several parts -------------------------------------------------- */
+
+typedef struct sm_spread {
+    size_t n;
+    double mean, sd; /* sd by n - 1; NaN where one of them is */
+} sm_spread;
+
+/* n pairs are cut into `folds` parts by seed; of each part the accuracy at the
+ * threshold that is best on all other parts, as in G. Huang et al., "Labeled faces
+ * in the wild" (2007), section 4. Each part needs a pair. */
+int sm_folds_pairs(sm_spread *accuracy, const float *d, const float *label, size_t n, size_t folds, uint64_t seed,
+                   kn_error *err) KN_MUST_CHECK;
+/* Pearson's correlation of each of as many parts of n scores; two or more in a part. */
+int sm_folds_scores(sm_spread *pearson, const float *have, const float *want, size_t n, size_t folds, uint64_t seed,
+                    kn_error *err) KN_MUST_CHECK;
+
+/* ---- one_shot.c: classes told by one image ------------------------------------------------------ */
+
+/* In each of `trials` seeded trials `ways` classes are drawn, an image of each
+ * (the support), and another one of the first class (the query): the share of
+ * trials in which the query is nearer to its own class's image than to all others
+ * (B. Lake, R. Salakhutdinov, J. Tenenbaum, "Human-level concept learning through
+ * probabilistic program induction", 2015, with any classes for those of one
+ * alphabet). z[n,E] are vectors of e, group[n] their classes; classes of a single
+ * image take no part. */
+int sm_one_shot(double *accuracy, sm_encoder *e, const float *z, const uint32_t *group, size_t n, size_t ways,
+                size_t trials, uint64_t seed, kn_error *err) KN_MUST_CHECK;
+
+/* ---- attend.c: what the network looks at ----------------------------------------------------------- */
+
+typedef struct sm_attend_options {
+    size_t patch, stride; /* of the square, in the network's pixels: 1 <= stride <= patch <= the smaller side */
+    ptrdiff_t class;      /* of a model of classes: whose probability; -1: the most probable one's */
+} sm_attend_options;
+
+typedef struct sm_attention {
+    float *map;    /* [h,w], kn_alloc'd */
+    double answer; /* of the whole image: its score, or the probability of .. */
+    size_t class;  /* .. this class */
+} sm_attention;
+
+/* A square is moved over the image, and what that takes from the answer (of a
+ * network that compares: the distance to the vector of the whole image) is noted:
+ * map = mean over all squares that cover the pixel. Below 0 where covering it
+ * raises the answer. image has one image, of the recipe's size. */
+int sm_attend(sm_attention *a, sm_encoder *e, const sm_model *m, const sm_image_recipe *r, const sm_pixels *image,
+              const sm_attend_options *o, kn_error *err) KN_MUST_CHECK;
 
 #ifdef __cplusplus
 }

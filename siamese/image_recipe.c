@@ -78,6 +78,11 @@ static int read_classes(sm_image_recipe *r, const json_t *a, kn_error *err)
     return rc;
 }
 
+sm_target sm_image_tells(const sm_model *m)
+{
+    return m->loss == SM_SOFTMAX ? SM_CLASSES : m->loss == SM_HUBER || m->loss == SM_MSE ? SM_SCORES : SM_PAIRS;
+}
+
 /* What the output means must fit the network. */
 static int check(const sm_image_recipe *r, const sm_model *m, kn_error *err)
 {
@@ -86,10 +91,10 @@ static int check(const sm_image_recipe *r, const sm_model *m, kn_error *err)
         return kn_fail(err, "the model's network reads images of another size than its recipe makes: the file is damaged");
     if (r->input.c != 1 && r->input.c != 3)
         return kn_fail(err, "the model reads images of %zu channels: 1 or 3 can be made", r->input.c);
-    if (m->loss == SM_SOFTMAX && r->classes != m->graph->output_width)
+    if (sm_image_tells(m) == SM_CLASSES && r->classes != m->graph->output_width)
         return kn_fail(err, "the model names %zu classes and tells %zu apart: the file is damaged", r->classes,
                        m->graph->output_width);
-    if ((m->loss == SM_HUBER || m->loss == SM_MSE) && m->graph->output_width != 1)
+    if (sm_image_tells(m) == SM_SCORES && m->graph->output_width != 1)
         return kn_fail(err, "the model gives %zu scores for an image: the file is damaged", m->graph->output_width);
     if (!isfinite(r->score_mean) || !isfinite(r->score_std))
         return kn_fail(err, "the model's recipe has no scale of scores: the file is damaged");
@@ -134,7 +139,7 @@ char *sm_image_arch(const sm_image_input *in, const char *arch, const sm_model *
 {
     kn_buf text = {0};
     char *body = NULL, *whole = NULL;
-    bool done = init && init->loss != SM_CONTRASTIVE && init->loss != SM_HINGE;
+    bool done = init && sm_image_tells(init) != SM_PAIRS;
     int rc = init ? kn_buf_adds(&text, init->graph->text, err)
                   : kn_buf_addf(&text, err, "input %zux%zux%zu\n", in->h, in->w, in->c);
     if (!rc && !init)

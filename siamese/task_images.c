@@ -119,21 +119,6 @@ static int dev_distances(images_task *t, sm_encoder *e, kn_error *err)
     return dev_outputs(t, e, err) || sm_vector_distances(e, t->distance, t->z, dev->a, dev->b, dev->pairs, err) ? -1 : 0;
 }
 
-static void judge_classes(sm_judgement *j, float *z, const uint32_t *class, size_t n, size_t C)
-{
-    size_t right = 0;
-    sm_softmax(z, n, C);
-    for (size_t i = 0; i < n; i++) {
-        const float *p = z + i * C;
-        size_t best = 0;
-        for (size_t c = 1; c < C; c++)
-            best = p[c] > p[best] ? c : best;
-        right += best == class[i];
-        j->loss -= log(fmax((double)p[class[i]], 1e-12)) / (double)n;
-    }
-    j->score = j->accuracy = (double)right / (double)n;
-}
-
 static int judge(void *arg, sm_judgement *j, sm_encoder *e, const sm_train_options *o, kn_error *err)
 {
     images_task *t = arg;
@@ -143,15 +128,14 @@ static int judge(void *arg, sm_judgement *j, sm_encoder *e, const sm_train_optio
         return dev_distances(t, e, err) || sm_judge_pairs(j, t->distance, dev->label, dev->pairs, o, err) ? -1 : 0;
     if (dev_outputs(t, e, err))
         return -1;
-    j->n = n;
-    j->kind = t->io->target;
     if (t->io->target == SM_CLASSES) {
-        judge_classes(j, t->z, dev->group, n, sm_encoder_width(e));
+        sm_softmax(t->z, n, sm_encoder_width(e));
+        sm_judge_classes(j, t->z, dev->group, n, sm_encoder_width(e));
         return 0;
     }
     float *want = t->distance; /* [n] is free */
     for (size_t i = 0; i < n; i++) {
-        t->z[i] = (float)(t->recipe->score_mean + t->recipe->score_std * (double)t->z[i]);
+        t->z[i] = (float)sm_image_score(t->recipe, t->z[i]);
         want[i] = (float)dev->score[i];
     }
     sm_judge_scores(j, t->z, want, n);

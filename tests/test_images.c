@@ -397,6 +397,35 @@ static void bad_images_are_counted(void **state)
     FAIL(none, &skip, "none of its images is left");
 }
 
+static void files_named_one_by_one(void **state)
+{
+    (void)state;
+    static const entry e[] = {{"b", DOT("2")}, {"a.pgm", DOT("1")}, {"labels.csv", "file,score\na.pgm,1\n"}, {"bad", ""}};
+    char path[4][1024], *file[4];
+    kn_error err;
+    make_folder("named", e, COUNT(e));
+    for (size_t i = 0; i < 4; i++)
+        snprintf(file[i] = path[i], sizeof path[i], "%s/%s", test_path("named"), i == 3 ? "b" : e[i == 2 ? 3 : i].name);
+    ds_images *s = ds_images_open_files(file, 4, &plain, &err);
+    assert_non_null(s);
+    assert_int_equal(ds_images_count(s), 4);
+    assert_item(s, 0, path[0], "", '2');
+    assert_item(s, 1, path[1], "", '1');
+    assert_item(s, 3, path[0], "", '2');
+    assert_true(isnan(ds_images_score(s, 1)));
+    ds_image im;
+    assert_int_equal(ds_images_read(s, 2, &im, &err), -1);
+    assert_int_equal(strncmp(err.text, path[2], strlen(path[2])), 0);
+    ds_images_close(s);
+    s = ds_images_open_files(file, 4, &(ds_images_options){.skip_bad = true, .labels = "nowhere.csv"}, &err);
+    assert_non_null(s);
+    assert_int_equal(ds_images_count(s), 3);
+    assert_int_equal(ds_images_rejected(s), 1);
+    ds_images_close(s);
+    assert_null(ds_images_open_files(file, 0, &plain, &err));
+    assert_non_null(strstr(err.text, "there is no image"));
+}
+
 /* ---- hostile archives ------------------------------------------------------------------------ */
 
 static void names_that_lead_out(void **state)
@@ -804,6 +833,7 @@ int main(void)
         cmocka_unit_test(bad_rows_of_labels),
         cmocka_unit_test(bad_tables_of_labels),
         cmocka_unit_test(bad_images_are_counted),
+        cmocka_unit_test(files_named_one_by_one),
         cmocka_unit_test(names_that_lead_out),
         cmocka_unit_test(only_files_of_an_archive_count),
         cmocka_unit_test(sizes_that_lie),

@@ -1,6 +1,7 @@
 /* The words' side of a model. */
 #include "tools/coder.h"
 
+#include "siamese/image_model.h"
 #include "tools/tool.h"
 
 struct coder {
@@ -12,6 +13,9 @@ struct coder {
 idf_recipe *coder_recipe(const sm_model *m, const char *path)
 {
     kn_error err;
+    sm_image_recipe images;
+    if (!sm_image_recipe_read(&images, m, &err))
+        tool_dief("%s: this model reads images, not questions: siam-eval --images and siam-image-score use it", path);
     if (!m->recipe)
         tool_dief("%s: this model reads vectors, not questions: it was trained on features without a recipe", path);
     idf_recipe *r = idf_recipe_open(m->recipe, m->recipe_bytes, &err);

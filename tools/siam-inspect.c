@@ -1,5 +1,6 @@
 /* siam-inspect: what is in a file of ours. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,7 +13,7 @@ enum { MAX_DEPTH = 8 };
 static const tool inspect = {"siam-inspect", "FILE",
     "Shows what is in a vector store, features, a model, an index or any other safetensors file, or in an array of\n"
     "NumPy (.npy): its settings; each tensor's dtype, shape and bytes; the least, greatest and mean of its finite\n"
-    "numbers, how many are NaN and infinite, and the first ones. A file inside a tensor follows indented.",
+    "numbers, how many are NaN and infinite, and the first ones. A file or JSON inside a tensor follows indented.",
     TOOL_OUT | TOOL_JSON, NULL, 1, 1};
 
 /* The safetensors file that a tensor of bytes holds, or NULL. */
@@ -20,6 +21,31 @@ static ds_st *open_inner(const ds_tensor *t, int depth)
 {
     return t->dtype == DS_U8 && t->ndim == 1 && depth < MAX_DEPTH ? ds_st_open_memory(t->data, t->bytes, NULL) : NULL;
 }
+
+/* The JSON object that it holds, or NULL. */
+static json_t *open_json(const ds_tensor *t)
+{
+    json_t *j = t->dtype == DS_U8 && t->ndim == 1 ? json_loadb(t->data, t->bytes, 0, NULL) : NULL;
+    if (json_is_object(j))
+        return j;
+    json_decref(j);
+    return NULL;
+}
+
+/* Settings as those of a file are printed. */
+static void print_json(json_t *j, int depth)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(j, key, value) {
+        char *text = json_is_string(value) ? NULL : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+        tool_printf("%*s%s", 2 * depth, "", tensor_text(key));
+        tool_printf(" = %s\n", tensor_text(text ? text : json_string_value(value) ? json_string_value(value) : ""));
+        free(text);
+    }
+}
+
+static void print_tensor(const ds_tensor *t, int depth, size_t width);
 
 static void print_st(const ds_st *s, int depth)
 {
@@ -32,13 +58,20 @@ static void print_st(const ds_st *s, int depth)
     }
     if (ds_st_count(s))
         tensor_print_titles(2 * depth, width);
-    for (size_t i = 0; i < ds_st_count(s); i++) {
-        ds_st *inner = open_inner(ds_st_at(s, i), depth);
-        tensor_print(ds_st_at(s, i), inner, 2 * depth, width);
-        if (inner)
-            print_st(inner, depth + 1);
-        ds_st_close(inner);
-    }
+    for (size_t i = 0; i < ds_st_count(s); i++)
+        print_tensor(ds_st_at(s, i), depth, width);
+}
+
+static void print_tensor(const ds_tensor *t, int depth, size_t width)
+{
+    ds_st *inner = open_inner(t, depth);
+    json_t *j = inner ? NULL : open_json(t);
+    tensor_print(t, inner ? "a file" : j ? "JSON" : NULL, 2 * depth, width);
+    if (inner)
+        print_st(inner, depth + 1);
+    print_json(j, depth + 1);
+    ds_st_close(inner);
+    json_decref(j);
 }
 
 static json_t *st_json(const ds_st *s, int depth)
@@ -51,9 +84,9 @@ static json_t *st_json(const ds_st *s, int depth)
     }
     for (size_t i = 0; i < ds_st_count(s); i++) {
         ds_st *inner = open_inner(ds_st_at(s, i), depth);
-        json_t *j = tensor_json(ds_st_at(s, i), inner);
-        if (inner)
-            json_object_set_new(j, "holds", st_json(inner, depth + 1));
+        json_t *text = inner ? NULL : open_json(ds_st_at(s, i)), *j = tensor_json(ds_st_at(s, i), inner || text);
+        if (inner || text)
+            json_object_set_new(j, "holds", inner ? st_json(inner, depth + 1) : text);
         json_array_append_new(tensors, j);
         ds_st_close(inner);
     }
@@ -85,7 +118,7 @@ static void show_npy(const char *path, const char *name)
         json_print(json_pack("{ss s[o]}", "format", "npy", "tensors", tensor_json(&t, false)));
     } else {
         tensor_print_titles(0, strlen("tensor"));
-        tensor_print(&t, false, 0, strlen("tensor"));
+        tensor_print(&t, NULL, 0, strlen("tensor"));
     }
     kn_free((void *)t.data);
     ds_close(s);

@@ -25,6 +25,8 @@ static const char usage[] =
     "on images\n"
     "  image-pretrain  a Siamese feature network from classes or pairs\n"
     "  image-train     scores or classes\n"
+    "  image-score   what a model says of images: scores, classes\n"
+    "  image-attend  what a model looks at in an image\n"
     "looking inside\n"
     "  inspect    shows any file of ours\n"
     "  bench      speed of every op against the machine's limits\n";

@@ -108,7 +108,7 @@ void tensor_print_titles(int indent, size_t width)
                 "bytes", "min", "max", "mean", "nan", "inf");
 }
 
-void tensor_print(const ds_tensor *t, bool holds_file, int indent, size_t width)
+void tensor_print(const ds_tensor *t, const char *holds, int indent, size_t width)
 {
     char shape[32 * DS_MAX_DIMS];
     size_t at = (size_t)snprintf(shape, sizeof shape, "[");
@@ -116,8 +116,8 @@ void tensor_print(const ds_tensor *t, bool holds_file, int indent, size_t width)
         at += (size_t)snprintf(shape + at, sizeof shape - at, i ? ",%zu" : "%zu", t->shape[i]);
     tool_printf("%*s%-*s %-5s %s]%*s %10zu", indent, "", (int)width, tensor_text(t->name), ds_dtype_name(t->dtype), shape,
                 at < 11 ? (int)(11 - at) : 0, "", t->bytes);
-    if (holds_file) {
-        tool_printf("  holds a file:\n");
+    if (holds) {
+        tool_printf("  holds %s:\n", holds);
         return;
     }
     tensor_summary s = tensor_summarise(t);
@@ -136,14 +136,14 @@ static json_t *number(double x, ds_dtype dtype)
     return !isfinite(x) ? json_null() : real || fabs(x) > 0x1p53 ? json_real(x) : json_integer((json_int_t)x);
 }
 
-json_t *tensor_json(const ds_tensor *t, bool holds_file)
+json_t *tensor_json(const ds_tensor *t, bool holds)
 {
     json_t *shape = json_array(), *first = json_array();
     for (size_t i = 0; i < t->ndim; i++)
         json_array_append_new(shape, json_integer((json_int_t)t->shape[i]));
     json_t *j = json_pack("{ss ss so sI}", "name", t->name, "dtype", ds_dtype_name(t->dtype), "shape", shape, "bytes",
                           (json_int_t)t->bytes);
-    if (holds_file) {
+    if (holds) {
         json_decref(first);
         return j;
     }
