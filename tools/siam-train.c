@@ -99,8 +99,20 @@ static void read_options(int argc, char **argv)
         tool_usage("either --pairs CSV with --vectors STORE, or --features FEATURES is needed");
     if (features_path && (tool_given("pool") || tool_given("profile")))
         tool_usage("--pool and --profile were decided when siam-embed made the features");
+    if (idf_pools_check(pools, &err))
+        tool_usage("--pool: %s", err.text);
     if (sm_train_check(&o, &err))
         tool_usage("%s", err.text);
+}
+
+/* Before minutes of training: can MODEL be written? */
+static void try_to_write(const char *path)
+{
+    kn_error err;
+    kn_save *s = kn_save_open(path, &err);
+    if (!s)
+        tool_die(&err);
+    kn_save_abort(s);
 }
 
 int main(int argc, char **argv)
@@ -114,6 +126,7 @@ int main(int argc, char **argv)
     read_options(argc, argv);
     const char *model_path = tool_common.out;
     tool_common.out = NULL; /* stdout is for --json */
+    try_to_write(model_path);
     if (init_path && !(init = sm_model_open(init_path, &err)))
         tool_die_at(init_path, &err);
     if (init && !tool_given("arch"))
@@ -132,7 +145,7 @@ int main(int argc, char **argv)
     c.init = init;
     sm_model *m = sm_train(&t.pairs, dev_path ? &dev : NULL, &o, &c, tool_backend(), &err);
     if (!m || sm_model_save(m, model_path, &err))
-        tool_die_at(model_path, &err);
+        tool_die(&err);
     if (unlink(checkpoint.p) && errno != ENOENT)
         tool_warn("%s: cannot be removed", checkpoint.p);
     runlog_close();
