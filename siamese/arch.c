@@ -38,11 +38,11 @@ static const struct {
     {"mlp2", "linear 128; relu; linear 128; relu\n", 0, 0},
     {"linear", "linear 128\n", 0, 0},
     {"wide",
-     "    linear 256 nobias; batchnorm\n"
+     "    linear 512 nobias; batchnorm\n"
      "r1: relu\n"
-     "    linear 256 nobias; batchnorm; add r1\n"
+     "    linear 512 nobias; batchnorm; add r1\n"
      "r2: relu\n"
-     "    linear 256 nobias; batchnorm; add r2\n"
+     "    linear 512 nobias; batchnorm; add r2\n"
      "r3: relu\n"
      "    concat r3 r2 r1\n"
      "    batchnorm\n", 0, 0},

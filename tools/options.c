@@ -14,6 +14,10 @@ enum { MAX_GIVEN = 256 };
 static const char *given[MAX_GIVEN];
 static int givens;
 
+/* Every tool takes the options of EVERYWHERE, so that a script may give all stages
+ * the same ones; its help lists those that change what it does. */
+enum { EVERYWHERE = TOOL_THREADS | TOOL_SEED | TOOL_DEVICE };
+
 static const struct {
     int bit; /* 0: every tool has it */
     tool_option option;
@@ -90,7 +94,7 @@ static const tool_option *find_option(kn_str name, char letter)
             return o;
     for (int i = 0; i < COMMON_ROWS; i++) {
         const tool_option *o = &common_rows[i].option;
-        if ((!common_rows[i].bit || tool_now->common & common_rows[i].bit) &&
+        if ((!common_rows[i].bit || (tool_now->common | EVERYWHERE) & common_rows[i].bit) &&
             (letter ? o->letter == letter : kn_str_eq(kn_str_c(o->name), name)))
             return o;
     }

@@ -53,12 +53,15 @@ static sm_pairs read_dev(idf_features *f, const idf_recipe *r)
 static void read_options(int argc, char **argv)
 {
     int n;
+    kn_error err;
     training_defaults();
     tool_start(&train, argc, argv, &n);
     if (features_path ? pairs_path || vectors_path : !pairs_path || !vectors_path)
         tool_usage("either --pairs CSV with --vectors STORE, or --features FEATURES is needed");
     if (features_path && (tool_given("pool") || tool_given("profile")))
         tool_usage("--pool and --profile were decided when siam-embed made the features");
+    if (idf_pools_check(pools, &err))
+        tool_usage("--pool: %s", err.text);
     training_read();
     if (training_init() && !tool_given("arch"))
         training.arch = training_init()->graph->text;

@@ -34,6 +34,16 @@ static int place(const char *const *words, const char *word)
     return i;
 }
 
+/* Before minutes of training: can MODEL be written? */
+static void try_to_write(const char *path)
+{
+    kn_error err;
+    kn_save *s = kn_save_open(path, &err);
+    if (!s)
+        tool_die(&err);
+    kn_save_abort(s);
+}
+
 void training_read(void)
 {
     const struct training_words *w = &training_words;
@@ -54,6 +64,7 @@ void training_read(void)
         tool_usage("%s", err.text);
     run.model_path = tool_common.out;
     tool_common.out = NULL; /* stdout is for --json */
+    try_to_write(run.model_path);
     if (w->init && !(run.init = sm_model_open(w->init, &err)))
         tool_die_at(w->init, &err);
 }
@@ -84,9 +95,9 @@ void training_end(sm_model *m, const kn_error *err)
 {
     kn_error failed;
     if (!m)
-        tool_die_at(run.model_path, err);
+        tool_die(err);
     if (sm_model_save(m, run.model_path, &failed))
-        tool_die_at(run.model_path, &failed);
+        tool_die(&failed);
     if (unlink(run.checkpoint.p) && errno != ENOENT)
         tool_warn("%s: cannot be removed", run.checkpoint.p);
     runlog_close();

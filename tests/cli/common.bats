@@ -40,6 +40,15 @@ teardown() { rm -rf "$tmp"; }
     done
 }
 
+@test "every tool takes --threads, --seed and --device, so that all stages of a script may have the same" {
+    for t in $tools; do
+        run "$t" --threads 1 --seed 2 --device cpu --no-such-option
+        [[ $output == "$t: unknown option --no-such-option"* ]]
+    done
+    diff <(siam-stats "$tmp/pairs.csv") <(siam-stats --threads 1 --seed 2 --device cpu "$tmp/pairs.csv")
+    siam-stats --help | (! grep -q -- --device)
+}
+
 @test "numbers out of range and trailing junk are exit 2" {
     for bad in 0 -1 257 abc 1x 99999999999999999999 ''; do
         run siam-tokenize --threads="$bad" "$tmp/pairs.csv"

@@ -135,7 +135,8 @@ FLAGS
     for bad in "" "--pairs x" "--features x --pairs y --vectors z" "--features x --pool max" "--features x --batch 1" \
         "--features x --epochs 0" "--features x --lr 0" "--features x --margin 0" "--features x --dropout 1" \
         "--features x --distance manhattan" "--features x --loss softmax" "--features x --optimizer lion" \
-        "--features x --nesterov" "--features x --schedule linear" "--features x --hold-out 1" "--features x extra"; do
+        "--features x --nesterov" "--features x --schedule linear" "--features x --hold-out 1" "--features x extra" \
+        "--pairs x --vectors y --pool median"; do
         run siam-train -o "$t/m.st" $bad
         [ "$status" -eq 2 ]
     done
@@ -162,7 +163,6 @@ FLAGS
     try "not features" --features "$w/vectors.st"
     try "no built-in network" --features "$w/features.st" --arch sead
     try "line 2" --features "$w/features.st" --arch $'linear 8\nlinaer 8'
-    try "pool" --pairs "$w/train.csv" --vectors "$w/vectors.st" --pool median
     printf 'question1,question2\na,b\n' >"$t/nolabel.csv"
     try "is_duplicate" --pairs "$t/nolabel.csv" --vectors "$w/vectors.st"
     printf 'question1,question2,is_duplicate\nw1,w2,1\n' >"$t/one.csv"
@@ -172,6 +172,7 @@ FLAGS
     try "duplicates and others" --features "$w/features.st" --dev "$t/one.csv"
     try "lower --lr" --features "$w/features.st" --arch 'linear 8; linear 8' --optimizer sgd --lr 1000
     try "cannot be written" --features "$w/features.st" --log "$t/no/such/folder"
-    run siam-train -q -o "$t/no/such/m.st" --features "$w/features.st" $small
+    run siam-train -o "$t/no/such/m.st" --features "$w/features.st" $small
     [ "$status" -eq 1 ]
+    [ "${lines[*]}" = "siam-train: $t/no/such/m.st: cannot be created: No such file or directory" ] # before any epoch
 }
