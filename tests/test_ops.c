@@ -6,7 +6,9 @@
  * ops[]: the_contract_is_covered fails until it has. */
 #include "tests/rig.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static size_t at_least(size_t n, size_t least)
@@ -549,6 +551,52 @@ static void the_same_bits_every_run(void **state)
         }
 }
 
+/* A row of images alone, and the same row among others. */
+static void a_convolution_does_not_see_its_neighbours(void **state)
+{
+    (void)state;
+    int count;
+    const filling *f = rig_fillings(&count);
+    static const int of[] = {0, 4, 9, 11, 17, 18};
+    for (int k = 0; k < count; k++)
+        for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+            kn_window win = window_of(of[i], 19);
+            enum { IMAGES = 7, OUT = 37 };
+            rig r = rig_new(f[k].be, 5);
+            size_t in = win.H * win.W * win.C, out = win.P * win.Q * OUT;
+            float *all = rig_out(&r, IMAGES * out), *alone = rig_out(&r, IMAGES * out);
+            float *x = rig_in(&r, IMAGES * in, -1, 1), *w = rig_in(&r, OUT * win.KH * win.KW * win.C, -1, 1);
+            r.be->conv_forward(r.be, all, x, w, NULL, KN_ACT_NONE, &win, IMAGES, OUT);
+            for (size_t n = 0; n < IMAGES; n++)
+                r.be->conv_forward(r.be, alone + n * out, x + n * in, w, NULL, KN_ACT_NONE, &win, 1, OUT);
+            rig_finish(&r, "conv_forward");
+            assert_memory_equal(r.arg[0].host, r.arg[1].host, IMAGES * out * sizeof(float));
+            rig_free(&r);
+        }
+}
+
+static void the_largest_is_nan_where_one_is(void **state)
+{
+    (void)state;
+    int count;
+    const filling *f = rig_fillings(&count);
+    enum { WIDTH = 37 };
+    for (int k = 0; k < count; k++)
+        for (size_t bad = 0; bad < 4; bad++) {
+            kn_window win = {.H = 2, .W = 2, .C = WIDTH, .KH = 2, .KW = 2, .stride = 1, .dilation = 1, .P = 1, .Q = 1};
+            float x[4 * WIDTH] = {0}, y[WIDTH];
+            for (size_t c = 0; c < WIDTH; c += 2)
+                x[bad * WIDTH + c] = NAN;
+            float *image = rig_device(f[k].be, x, sizeof x), *most = rig_device(f[k].be, NULL, sizeof y);
+            f[k].be->maxpool_forward(f[k].be, most, image, &win, 1);
+            f[k].be->download(f[k].be, y, most, sizeof y);
+            for (size_t c = 0; c < WIDTH; c++)
+                assert_int_equal(isnan(y[c]) != 0, c % 2 == 0);
+            f[k].be->dealloc(f[k].be, image);
+            f[k].be->dealloc(f[k].be, most);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -557,6 +605,8 @@ int main(void)
         cmocka_unit_test(large_shapes_agree),
         cmocka_unit_test(the_same_bits_for_any_number_of_threads),
         cmocka_unit_test(the_same_bits_every_run),
+        cmocka_unit_test(a_convolution_does_not_see_its_neighbours),
+        cmocka_unit_test(the_largest_is_nan_where_one_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -364,6 +364,9 @@ static void weights_of_unit(const conv *c, size_t number, float *dw, size_t o, s
     unit u = unit_of(c, number, worker);
     const float *x = read_windows(c, &u), *dy = c->dy + u.first * c->O + o;
     size_t k = 0;
+    for (size_t m = 0; m < u.M; m++) /* in order, before they are read in columns */
+        for (size_t i = 0; i < O; i += LINE)
+            __builtin_prefetch(dy + m * c->O + i);
     if (c->gathered) {
         size_t ld = round_up(c->K);
         simd->conv_gather(u.side, ld, x, u.x_at, u.M, c->segment, c->segments);

@@ -129,8 +129,8 @@ void KN_SIMD(conv_rows)(const kn_conv_rows *t)
 /* ---- gradient of the weights --------------------------------------------------------- */
 
 /* dw[rows, n] (+)= sum over m of dy[m, rows] x[x_at[m], n] */
-KN_INLINE void sum_tile(float *dw, size_t ldw, const float *dy, size_t ldy, const float *x, const size_t *x_at, size_t M,
-                        size_t n, int acc, int rows, int wide)
+KN_INLINE void sum_tile(float *dw, size_t ldw, const float *dy, size_t ldy, const float *x, const size_t *x_at,
+                        size_t M, size_t n, int acc, int rows, int wide)
 {
     vec s[R][2];
     KN_UNROLL
