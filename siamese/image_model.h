@@ -90,7 +90,8 @@ sm_model *sm_train_growing(const sm_image_set *train, const sm_image_set *dev, c
                            double noise, const sm_train_control *control, kn_backend *be, kn_error *err);
 
 /* Of n items those whose groups serve to train a network that compares: mark[i]
- * is 1 for training, 2 for a seeded share of the groups, to judge by, and 0 for
+ * is 1 for training, 2 for a seeded share of the groups (two at least, where there
+ * are four), to judge by, and 0 for
  * groups of a single item, which has no like. group[i] of marked items becomes a
  * number from 0 on without gaps, apart for 1 and 2. */
 int sm_image_part_groups(uint8_t *mark, uint32_t *group, size_t n, double share, uint64_t seed,

@@ -13,9 +13,8 @@ static size_t groups_of(const uint32_t *group, size_t n)
 }
 
 /* A seeded share of n things: 2 in mark, 1 for the others. */
-static int mark_share(uint8_t *mark, size_t n, double share, uint64_t seed, kn_error *err)
+static int mark_share(uint8_t *mark, size_t n, size_t held, uint64_t seed, kn_error *err)
 {
-    size_t held = (size_t)llround(share * (double)n);
     uint32_t *order = kn_alloc(n, sizeof *order, err);
     if (!order)
         return -1;
@@ -29,9 +28,15 @@ static int mark_share(uint8_t *mark, size_t n, double share, uint64_t seed, kn_e
     return 0;
 }
 
+static size_t share_of(double share, size_t n)
+{
+    return (size_t)llround(share * (double)n);
+}
+
 int sm_image_part_items(uint8_t *mark, size_t n, double share, uint64_t seed, kn_error *err)
 {
-    return n > UINT32_MAX ? kn_fail(err, "%zu images are too many", n) : mark_share(mark, n, share, seed, err);
+    return n > UINT32_MAX ? kn_fail(err, "%zu images are too many", n)
+                          : mark_share(mark, n, share_of(share, n), seed, err);
 }
 
 /* size[groups], then each group's new number: those of two items or more count. */
@@ -53,7 +58,10 @@ int sm_image_part_groups(uint8_t *mark, uint32_t *group, size_t n, double share,
     int rc = side ? 0 : -1;
     if (!rc) {
         used = number_groups(number, group, n, groups);
-        rc = mark_share(side, used, share, seed, err);
+        size_t held = share_of(share, used);
+        if (share > 0 && held < 2 && used >= 4) /* one alone has nothing to be told from */
+            held = 2;
+        rc = mark_share(side, used, held, seed, err);
     }
     for (size_t i = 0; !rc && i < n; i++) {
         group[i] = number[group[i]];

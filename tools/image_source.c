@@ -15,6 +15,9 @@ ds_images *image_source_open(void)
     ds_images *set = ds_images_open(o->images, &(ds_images_options){.labels = o->labels, .skip_bad = o->skip_bad}, &err);
     if (!set)
         tool_die_at(o->images, &err);
+    if (ds_images_rejected(set))
+        tool_warn("%s: %zu images or rows of labels are left out, the last: %s", o->images, ds_images_rejected(set),
+                  ds_images_last_rejection(set));
     if (ds_images_count(set) == 0)
         tool_dief("%s: no images in it", o->images);
     return set;

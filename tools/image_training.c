@@ -58,7 +58,10 @@ static void read_marked(image_part *p, image_run *run, const uint32_t *item, con
             some[k++] = item[i];
             group_of[item[i]] = group ? group[i] : (uint32_t)ds_images_class(run->set, item[i]);
         }
-    image_part_read(p, run->set, some, k, &run->recipe.input);
+    if (k == 0 && which == 1)
+        tool_dief("%s: no images are left to train on", image_source_options.images);
+    if (k)
+        image_part_read(p, run->set, some, k, &run->recipe.input);
     if (group && !p->group && !(p->group = kn_alloc(p->pixels.n, sizeof *p->group, &err)))
         tool_die(&err);
     for (size_t i = 0; p->group && i < p->pixels.n; i++)
