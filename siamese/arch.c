@@ -37,15 +37,14 @@ static const struct {
     {"mlp3", "linear 128; relu; linear 128; relu; linear 128; relu\n", 0, 0},
     {"mlp2", "linear 128; relu; linear 128; relu\n", 0, 0},
     {"linear", "linear 128\n", 0, 0},
-    {"wide",
+    {"wide", /* its vectors are narrow: an index keeps one for each question */
      "    linear 512 nobias; batchnorm\n"
      "r1: relu\n"
      "    linear 512 nobias; batchnorm; add r1\n"
      "r2: relu\n"
      "    linear 512 nobias; batchnorm; add r2\n"
-     "r3: relu\n"
-     "    concat r3 r2 r1\n"
-     "    batchnorm\n", 0, 0},
+     "    relu\n"
+     "    linear 256 nobias; batchnorm\n", 0, 0},
     {"conv4", BLOCKS("relu"), 0, 64},
     {"conv4-elu", BLOCKS("elu"), 0, 64},
     {"pyramid", PYRAMID("relu"), 0, 32},

@@ -170,7 +170,7 @@ FLAGS
     printf 'question1,question2,is_duplicate\n' >"$t/none.csv"
     try "" --pairs "$t/none.csv" --vectors "$w/vectors.st"
     try "duplicates and others" --features "$w/features.st" --dev "$t/one.csv"
-    try "lower --lr" --features "$w/features.st" --arch 'linear 8; linear 8' --optimizer sgd --lr 1000
+    try "lower --lr" --features "$w/features.st" --arch 'linear 8; linear 8' --optimizer sgd --lr 1000 --batch 64
     try "cannot be written" --features "$w/features.st" --log "$t/no/such/folder"
     run siam-train -o "$t/no/such/m.st" --features "$w/features.st" $small
     [ "$status" -eq 1 ]
