@@ -4,14 +4,12 @@
 
 #include <string.h>
 
+/* All ops but concat read the result above them. */
 int sm_activation_behind(const sm_graph *g, int op)
 {
-    for (int i = op + 1; i < g->nodes && g->node[i].in[0] == i - 1; i++) {
+    for (int i = op + 1; i < g->nodes && !sm_mixes(g, i) && g->node[i].op != SM_CONCAT; i++)
         if (g->node[i].act != KN_ACT_NONE)
             return i;
-        if (sm_mixes(g, i) || g->node[i].op == SM_CONCAT)
-            return -1;
-    }
     return -1;
 }
 

@@ -164,6 +164,6 @@ int sm_net2net_grow(sm_model *m, int step, double noise, uint64_t seed, kn_error
     if (grown == 0)
         grown = step % 2 ? grow_wider(&w, noise, seed, err) : grow_deeper(&w, step, err);
     if (grown == 0)
-        kn_fail(err, "this network can be made neither wider nor deeper: it has no hidden channels, and no relu or elu");
+        kn_fail(err, "this network can be made neither wider nor deeper: no channel is hidden, no relu or elu there");
     return take(m, &w, grown > 0 ? 0 : -1);
 }

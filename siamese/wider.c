@@ -284,8 +284,8 @@ static int check(const channels *ch, int op, size_t width, kn_error *err)
 {
     size_t have = ch->graph->node[op].shape.c;
     if (is_fixed(ch, op))
-        return kn_fail(err, "op %d cannot be wider: its channels are, or are added to, those of the network's output or "
-                       "input", op);
+        return kn_fail(err, "op %d cannot be wider: its channels are, or are added to, the network's output or input",
+                       op);
     if (width <= have || width > SM_MAX_WIDTH)
         return kn_fail(err, "op %d can be made %zu to %d wide, not %zu", op, have + 1, SM_MAX_WIDTH, width);
     return 0;

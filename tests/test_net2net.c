@@ -144,13 +144,15 @@ static const struct {
      "avgpool 2x2/1 pad 1; linear 4; relu; linear 3", 70, {1, 5, 9}, {1, 5, 9}},
     {"input 7x5x2; conv 3 3x3; elu; globalpool; linear 4; relu; batchnorm; linear 3", 70, {1, 4}, {1, 4}},
     {"input 7x5x2; conv 3 3x3; maxpool 3x3/2; batchnorm; elu; linear 3", 70, {1}, {1}},
+    {"input 7x5x2; conv 3 3x3; relu; linear 1", 70, {1}, {1}},
     {"input 5x5x2; conv 3 3x3 pad 1; a: relu; conv 5 3x3 pad 1; b: relu; conv 4 3x3 pad 1; c: elu; concat c b a b;"
      "batchnorm; relu; conv 3 3x3; elu; globalpool", 50, {1, 3, 5}, {1, 3, 5}},
     {"linear 7; a: relu; linear 5; b: relu; concat a b a; linear 4; c: relu; concat a c b; linear 3", 11, {1, 3, 6},
      {1, 3, 6}},
     {"input 5x5x2; conv 3 3x3 pad 1; r: relu; conv 3 3x3 pad 1 nobias; batchnorm; add r; s: relu; conv 3 3x3 pad 1;"
      "batchnorm; add s r; elu; linear 3", 50, {1}, {1, 3, 7}},
-    {"linear 7; r: elu; linear 4; p: relu; linear 3; q: relu; concat q p; add r; elu; linear 3", 11, {3, 5, 1}, {1, 3, 5}},
+    {"linear 7; r: elu; linear 4; p: relu; linear 3; q: relu; concat q p; add r; elu; linear 3", 11, {3, 5, 1},
+     {1, 3, 5}},
     {"linear 6 nobias; batchnorm; r1: relu; linear 6 nobias; batchnorm; add r1; r2: relu; linear 6 nobias; batchnorm;"
      "add r2; r3: relu; concat r3 r2 r1; batchnorm; linear 3", 11, {4}, {1, 4, 8}},
     {"linear 6 nobias; batchnorm; r1: relu; linear 6 nobias; batchnorm; add r1; r2: relu; concat r2 r1; batchnorm",
@@ -241,8 +243,8 @@ static void texts_keep_all_else(void **state)
     text_is(m, "input 4x4x2 # what is read\n\nconv 4 3x3 pad 1 nobias ;batchnorm; a: relu # first\n"
                "conv 4 1x1; add a;relu;linear 2");
     deeper(m, 1);
-    text_is(m, "input 4x4x2 # what is read\n\nconv 4 3x3 pad 1 nobias ;batchnorm; relu; conv 4 3x3 pad 1; a: relu # first\n"
-               "conv 4 1x1; add a;relu;linear 2");
+    text_is(m, "input 4x4x2 # what is read\n\nconv 4 3x3 pad 1 nobias ;batchnorm; relu; conv 4 3x3 pad 1; "
+               "a: relu # first\nconv 4 1x1; add a;relu;linear 2");
     sm_model_free(m);
 
     m = model("deep1: linear 3\nr: elu; linear 3; add r; elu; add deep1", 2, 1);
@@ -336,10 +338,11 @@ static void noise_where_one_weight_reads(void **state)
     test_near(moved[1] / moved[0], 0.01, 0.005);
 }
 
-/* Five of three channels: each has a clone before one has two. */
+/* Five of three channels: each has a clone before one has two; which, is drawn. */
 static void clones_are_spread(void **state)
 {
     (void)state;
+    int single[3] = {0};
     for (uint64_t seed = 1; seed < 9; seed++) {
         int found[3] = {0};
         sm_model *m = test_model("linear 3 nobias; linear 2", 1, 1);
@@ -348,17 +351,20 @@ static void clones_are_spread(void **state)
         wider(m, 1, 5, 0, seed);
         for (int i = 0; i < 5; i++)
             found[(int)m->params[i]]++;
-        for (int i = 0; i < 3; i++)
+        for (int i = 0; i < 3; i++) {
             assert_in_range(found[i], 1, 2);
+            single[i] += found[i] == 1;
+        }
         sm_model_free(m);
     }
+    assert_true(single[0] < 8 && single[1] < 8 && single[2] < 8);
 }
 
-static kn_buf grown_bytes(uint64_t seed)
+static kn_buf grown_bytes(uint64_t seed, int step)
 {
     kn_buf bytes = {0};
     sm_model *m = model("linear 5; relu; linear 3", 4, 1);
-    wider(m, 1, 8, 0.1, seed);
+    assert_int_equal(sm_net2net_grow(m, step, 0.1, seed, NULL), 0);
     assert_int_equal(sm_model_bytes(m, &bytes, NULL), 0);
     sm_model_free(m);
     return bytes;
@@ -369,9 +375,10 @@ static void same_seed_same_bytes(void **state)
 {
     (void)state;
     kn_error err = {{0}};
-    kn_buf a = grown_bytes(7), b = grown_bytes(7), c = grown_bytes(8);
+    kn_buf a = grown_bytes(7, 0), b = grown_bytes(7, 0), c = grown_bytes(8, 0), d = grown_bytes(7, 2);
     assert_true(a.n == b.n && !memcmp(a.p, b.p, a.n));
     assert_true(a.n == c.n && memcmp(a.p, c.p, a.n));
+    assert_true(a.n == d.n && memcmp(a.p, d.p, a.n)); /* each step draws anew */
     char *copy = test_exact_copy(a.p, a.n);
     sm_model *m = sm_model_open_memory(copy, a.n, &err);
     if (!m)
@@ -385,6 +392,7 @@ static void same_seed_same_bytes(void **state)
     kn_buf_free(&a);
     kn_buf_free(&b);
     kn_buf_free(&c);
+    kn_buf_free(&d);
 }
 
 /* ---- training goes on --------------------------------------------------------------------------------- */
@@ -482,8 +490,8 @@ static void hostile_arguments(void **state)
 {
     (void)state;
     kn_error err = {{0}};
-    sm_model *m = model("linear 3; r: relu; linear 3; add r; relu; linear 4; a: relu; linear 6; relu; linear 6; add input; relu;"
-                        "linear 4; add a", 6, 1);
+    sm_model *m = model("linear 3; r: relu; linear 3; add r; relu; linear 4; a: relu; linear 6; relu; linear 6;"
+                        "add input; relu; linear 4; add a", 6, 1);
     kn_buf was = {0}, is = {0};
     assert_int_equal(sm_model_bytes(m, &was, &err), 0);
 #define WIDER(...) sm_net2net_wider(m, __VA_ARGS__, &err)
@@ -528,7 +536,7 @@ static void networks_that_cannot_grow(void **state)
     refused(sm_net2net_grow(m, 0, 0, 1, &err), &err, "neither wider nor deeper");
     refused(sm_net2net_grow(m, 1, 0, 1, &err), &err, "neither wider nor deeper");
     sm_model_free(m);
-    m = model("r: linear 4; concat r r; s: relu; linear 8; add s; linear 2", 6, 1); /* each channel of op 4 is there twice */
+    m = model("r: linear 4; concat r r; s: relu; linear 8; add s; linear 2", 6, 1); /* op 4 has each channel twice */
     refused(sm_net2net_wider(m, 4, 11, 0, 1, &err), &err, "it cannot be just 11 wide");
     before b = before_of(m);
     wider(m, 4, 12, 0.5, 1);
@@ -536,8 +544,15 @@ static void networks_that_cannot_grow(void **state)
     same_outputs(&b, m, "twice in a concat");
     before_free(&b);
     sm_model_free(m);
-    m = model("linear 30000; relu; linear 2", 1, 1);
+    m = model("linear 4; linear 5; relu; linear 2", 6, 1);
+    refused(sm_net2net_deeper(m, 1, &err), &err, "no relu or elu follows op 1");
+    sm_model_free(m);
+    m = model("linear 4; a: dropout 0.1; concat a a; relu", 6, 1);
+    refused(sm_net2net_deeper(m, 1, &err), &err, "no relu or elu follows op 1");
+    sm_model_free(m);
+    m = model("linear 3; relu; linear 30000; relu; linear 2", 1, 1);
     refused(sm_net2net_wider_all(m, 3, 0, 1, &err), &err, "to 65536 wide, not 90000");
+    text_is(m, "linear 3; relu; linear 30000; relu; linear 2"); /* op 1 could have been, but it is all or nothing */
     sm_model_free(m);
     m = model("input 1000x1000x1; conv 10 1x1; relu; linear 1", 1000000, 1);
     refused(sm_net2net_wider(m, 1, 20, 0, 1, &err), &err, "the grown network: network, line 1: images of 1000x1000x20");
