@@ -58,7 +58,7 @@ BINS    := $(MAINS:tools/%.c=$(B)/bin/%)
 LIB     := $(B)/libsiam.a
 SO      := $(B)/libsiam.so.$(VERSION)
 HEADERS := kernels/base.h kernels/rng.h kernels/backend.h data/data.h data/images.h tokenize/tokenize.h embeddings/embeddings.h \
-           tfidf/tfidf.h siamese/siamese.h siamese/images.h siamese/net2net.h
+           tfidf/tfidf.h siamese/siamese.h siamese/images.h siamese/image_model.h siamese/net2net.h
 
 .PHONY: all check check-unit check-cli demo bench asan tsan fuzz install help info clean seed-table cuda check-gpu
 .DELETE_ON_ERROR:

@@ -315,14 +315,19 @@ static int finish(ds_images *s, const ds_images_options *o, kn_error *err)
     return s->count ? 0 : kn_fail(err, "none of its images is left%s%s", s->rejected ? ": " : "", s->last.text);
 }
 
+/* s, whose items were read (rc 0) or not, as it is given away. */
+static ds_images *opened(ds_images *s, int rc, const ds_images_options *o, kn_error *err)
+{
+    if (!rc && !finish(s, o, err))
+        return s;
+    ds_images_close(s);
+    return NULL;
+}
+
 ds_images *ds_images_open_stream(ds_stream *in, const char *source, const ds_images_options *o, kn_error *err)
 {
     ds_images *s = new_set(source, err);
-    if (!s || read_stream(s, in, err) || finish(s, o, err)) {
-        ds_images_close(s);
-        return NULL;
-    }
-    return s;
+    return opened(s, s ? read_stream(s, in, err) : -1, o, err);
 }
 
 static ds_images *open_folder(const char *source, const ds_images_options *o, kn_error *err)
@@ -333,11 +338,7 @@ static ds_images *open_folder(const char *source, const ds_images_options *o, kn
         s->folders = true;
         rc = ds_images_read_folder(s, err);
     }
-    if (rc || finish(s, o, err)) {
-        ds_images_close(s);
-        return NULL;
-    }
-    return s;
+    return opened(s, rc, o, err);
 }
 
 ds_images *ds_images_open(const char *source, const ds_images_options *o, kn_error *err)
@@ -366,11 +367,7 @@ ds_images *ds_images_open_files(char *const *path, size_t n, const ds_images_opt
         const char *name = ds_images_keep(s, kn_str_c(path[i]), err);
         rc = name && ds_images_add(s, name, err) ? 0 : -1;
     }
-    if (rc || finish(s, &how, err)) {
-        ds_images_close(s);
-        return NULL;
-    }
-    return s;
+    return opened(s, rc, &how, err);
 }
 
 void ds_images_close(ds_images *s)

@@ -74,7 +74,7 @@ static int drops(occlusion *w, const sm_attention *a, size_t n, kn_error *err)
     case SM_CLASSES:
         sm_softmax(z, n, E);
         for (size_t i = 0; i < n; i++)
-            w->drop[i] = (float)(a->answer - (double)z[i * E + a->class]);
+            w->drop[i] = (float)(a->answer - (double)z[i * E + a->class_number]);
         return 0;
     case SM_SCORES:
         for (size_t i = 0; i < n; i++)
@@ -96,8 +96,8 @@ static int answer(sm_attention *a, occlusion *w, kn_error *err)
     if (sm_image_tells(w->model) != SM_CLASSES)
         return 0;
     sm_softmax(w->z, 1, E);
-    a->class = w->o->class < 0 ? sm_most_probable(w->z, E) : (size_t)w->o->class;
-    a->answer = (double)w->z[a->class];
+    a->class_number = w->o->class_number < 0 ? sm_most_probable(w->z, E) : (size_t)w->o->class_number;
+    a->answer = (double)w->z[a->class_number];
     return 0;
 }
 
@@ -143,8 +143,8 @@ static int check(const sm_pixels *p, const sm_model *m, const sm_attend_options 
     if (o->stride < 1 || o->stride > o->patch || o->patch > least)
         return kn_fail(err, "a square of %zu pixels moved by %zu does not go over an image of %zu x %zu", o->patch,
                        o->stride, p->h, p->w);
-    if (o->class >= 0 && (sm_image_tells(m) != SM_CLASSES || (size_t)o->class >= m->graph->output_width))
-        return kn_fail(err, "the model knows no class number %td", o->class);
+    if (o->class_number >= 0 && (sm_image_tells(m) != SM_CLASSES || (size_t)o->class_number >= m->graph->output_width))
+        return kn_fail(err, "the model knows no class number %td", o->class_number);
     return 0;
 }
 

@@ -50,8 +50,8 @@ void sm_softmax(float *z, size_t n, size_t C);
 size_t sm_most_probable(const float *p, size_t C); /* of equal ones the first */
 double sm_image_score(const sm_image_recipe *r, float output);
 /* Accuracy and loss, the mean of -ln p of the right class (p kept over 1e-12), of
- * n images: probabilities p[n,C] and classes class[n]. */
-void sm_judge_classes(sm_judgement *j, const float *p, const uint32_t *class, size_t n, size_t C);
+ * n images: probabilities p[n,C] and classes group[n]. */
+void sm_judge_classes(sm_judgement *j, const float *p, const uint32_t *group, size_t n, size_t C);
 
 /* ---- task_images.c: training; image_parts.c: what on, what it is judged by ------------------------------------------------------------------ */
 
@@ -139,14 +139,14 @@ int sm_one_shot(double *accuracy, sm_encoder *e, const float *z, const uint32_t 
 /* ---- attend.c: what the network looks at ----------------------------------------------------------- */
 
 typedef struct sm_attend_options {
-    size_t patch, stride; /* of the square, in the network's pixels: 1 <= stride <= patch <= the smaller side */
-    ptrdiff_t class;      /* of a model of classes: whose probability; -1: the most probable one's */
+    size_t patch, stride;   /* of the square, in the network's pixels: 1 <= stride <= patch <= the smaller side */
+    ptrdiff_t class_number; /* of a model of classes: whose probability; -1: the most probable one's */
 } sm_attend_options;
 
 typedef struct sm_attention {
-    float *map;    /* [h,w], kn_alloc'd */
-    double answer; /* of the whole image: its score, or the probability of .. */
-    size_t class;  /* .. this class */
+    float *map;          /* [h,w], kn_alloc'd */
+    double answer;       /* of the whole image: its score, or the probability of .. */
+    size_t class_number; /* .. this class */
 } sm_attention;
 
 /* A square is moved over the image, and what that takes from the answer (of a

@@ -53,13 +53,13 @@ double sm_image_score(const sm_image_recipe *r, float output)
     return r->score_mean + r->score_std * (double)output;
 }
 
-void sm_judge_classes(sm_judgement *j, const float *p, const uint32_t *class, size_t n, size_t C)
+void sm_judge_classes(sm_judgement *j, const float *p, const uint32_t *group, size_t n, size_t C)
 {
     size_t right = 0;
     *j = (sm_judgement){.n = n, .kind = SM_CLASSES};
     for (size_t i = 0; i < n; i++, p += C) {
-        right += sm_most_probable(p, C) == class[i];
-        j->loss -= log(fmax((double)p[class[i]], 1e-12)) / (double)n;
+        right += sm_most_probable(p, C) == group[i];
+        j->loss -= log(fmax((double)p[group[i]], 1e-12)) / (double)n;
     }
     j->score = j->accuracy = (double)right / (double)n;
 }

@@ -104,9 +104,10 @@ int sm_one_shot(double *accuracy, sm_encoder *e, const float *z, const uint32_t 
         return kn_fail(err, "%zu trials of %zu classes measure nothing", trials, ways);
     if (deck_new(&cards, group, n, err))
         return -1;
-    int rc = cards.classes < ways ? kn_fail(err, "there are %zu classes of two images or more: %zu cannot be told apart",
-                                            cards.classes, ways)
-                                  : run(&right, &cards, e, z, ways, trials, seed, err);
+    int rc = cards.classes < ways
+                 ? kn_fail(err, "there are %zu classes of two images or more: %zu cannot be told apart", cards.classes,
+                           ways)
+                 : run(&right, &cards, e, z, ways, trials, seed, err);
     if (!rc)
         *accuracy = (double)right / (double)trials;
     deck_free(&cards);

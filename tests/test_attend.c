@@ -25,8 +25,8 @@ static sm_model *linear_model(size_t outputs, sm_loss loss)
     return m;
 }
 
-static sm_attention attended(const sm_model *m, const sm_image_recipe *r, const sm_pixels *p, size_t patch, size_t stride,
-                             ptrdiff_t class)
+static sm_attention attended(const sm_model *m, const sm_image_recipe *r, const sm_pixels *p, size_t patch,
+                             size_t stride, ptrdiff_t class)
 {
     sm_encoder *e = sm_encoder_new(m, naive, NULL);
     sm_attention a;
@@ -111,7 +111,7 @@ static void of_a_class_its_probability(void **state)
     for (ptrdiff_t class = 0; class < 2; class++) {
         sm_attention a = attended(m, &recipe, &p, 1, 1, class);
         double logit = log(a.answer / (1 - a.answer));
-        assert_int_equal(a.class, class);
+        assert_int_equal(a.class_number, class);
         for (size_t i = 0; i < H * W; i++) {
             double less = share(m, &p, (size_t)class, i) - share(m, &p, (size_t)!class, i);
             test_near(a.map[i], a.answer - 1 / (1 + exp(less - logit)), 1e-5);
@@ -120,7 +120,7 @@ static void of_a_class_its_probability(void **state)
         m->params[2 * H * W * C + !class] = -100; /* its bias: the other is the most probable one */
         m->params[2 * H * W * C + class] = 0;
         a = attended(m, &recipe, &p, 1, 1, -1);
-        assert_int_equal(a.class, class);
+        assert_int_equal(a.class_number, class);
         kn_free(a.map);
         m->params[2 * H * W * C + !class] = 0;
     }

@@ -400,7 +400,8 @@ static void bad_images_are_counted(void **state)
 static void files_named_one_by_one(void **state)
 {
     (void)state;
-    static const entry e[] = {{"b", DOT("2")}, {"a.pgm", DOT("1")}, {"labels.csv", "file,score\na.pgm,1\n"}, {"bad", ""}};
+    static const entry e[] = {{"b", DOT("2")}, {"a.pgm", DOT("1")}, {"labels.csv", "file,score\na.pgm,1\n"},
+                              {"bad", ""}};
     char path[4][1024], *file[4];
     kn_error err;
     make_folder("named", e, COUNT(e));

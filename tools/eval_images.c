@@ -202,8 +202,8 @@ static void eval_grouped(job *j)
     uint32_t *item = chosen(j, &n);
     run(j, item, n);
     if (!j->part.group)
-        tool_dief("%s: not all images have a class: --pairs LIST says which are of the same, or --labels CSV gives classes",
-                  j->source);
+        tool_dief("%s: not all images have a class: --pairs LIST says which are of the same, or --labels CSV gives "
+                  "classes", j->source);
     if (sm_image_pairs(&a, &b, &label, &pairs, j->part.group, j->part.pixels.n, (uint64_t)tool_common.seed, &err))
         tool_die(&err);
     double accuracy = j->o->ways ? one_shot(j) : 0; /* nothing is printed before all is known to work */
@@ -226,7 +226,8 @@ static void check(const job *j, sm_target tells)
         tool_dief("%s: %s is for a model that compares images; this one tells %s", j->model_path,
                   o->list ? "--pairs" : o->ways ? "--one-shot" : "--curves", what);
     if (tells == SM_CLASSES && o->folds)
-        tool_dief("%s: --folds is for a model that tells scores or compares images; this one tells %s", j->model_path, what);
+        tool_dief("%s: --folds is for a model that tells scores or compares images; this one tells %s", j->model_path,
+                  what);
 }
 
 void eval_images(const sm_model *m, const char *model_path, const eval_images_options *o)

@@ -31,8 +31,8 @@ static ptrdiff_t class_number(const sm_model *m, const sm_image_recipe *r)
     for (size_t c = 0; c < r->classes; c++)
         if (!strcmp(r->class_name[c], class_name))
             return (ptrdiff_t)c;
-    tool_dief("%s: '%s' is none of the %zu classes that it tells apart: siam-inspect shows them", model_path, class_name,
-              r->classes);
+    tool_dief("%s: '%s' is none of the %zu classes that it tells apart: siam-inspect shows them", model_path,
+              class_name, r->classes);
 }
 
 /* A share of the smaller side as pixels of the network: one or more. */
@@ -53,17 +53,19 @@ static void report(const char *file, const sm_model *m, const sm_image_recipe *r
     if (least == 0 && most == 0)
         tool_warn("%s: covering it anywhere changes nothing: the map is plain", file);
     sm_target tells = sm_image_tells(m);
+    const char *class = tells == SM_CLASSES ? r->class_name[a->class_number] : NULL;
     if (tool_common.json)
         json_print(json_pack("{so so? so? so? sI sI sf sf}", "file", json_text(kn_str_c(file)), "class",
-                             tells == SM_CLASSES ? json_text(kn_str_c(r->class_name[a->class])) : NULL, "probability",
-                             tells == SM_CLASSES ? json_real(a->answer) : NULL, "score",
+                             class ? json_text(kn_str_c(class)) : NULL, "probability",
+                             class ? json_real(a->answer) : NULL, "score",
                              tells == SM_SCORES ? json_real(a->answer) : NULL, "patch", (json_int_t)o->patch, "stride",
                              (json_int_t)o->stride, "drop_min", (double)least, "drop_max", (double)most));
-    else if (tells == SM_CLASSES)
-        tool_say("%s: %s with probability %.4g; covering changes that by %.4g to %.4g", file, r->class_name[a->class],
-                 a->answer, (double)-most, (double)-least);
+    else if (class)
+        tool_say("%s: %s with probability %.4g; covering changes that by %.4g to %.4g", file, class, a->answer,
+                 (double)-most, (double)-least);
     else if (tells == SM_SCORES)
-        tool_say("%s: score %.4g; covering changes that by %.4g to %.4g", file, a->answer, (double)-most, (double)-least);
+        tool_say("%s: score %.4g; covering changes that by %.4g to %.4g", file, a->answer, (double)-most,
+                 (double)-least);
     else
         tool_say("%s: covering moves its vector by %.4g to %.4g", file, (double)least, (double)most);
 }

@@ -195,7 +195,8 @@ static void open_model(scorer *s, sm_model *m)
         tool_dief("%s: this model compares images and says nothing of one: siam-eval --images measures it, "
                   "siam-image-train --init makes one of it that tells classes or scores", model_path);
     if (sm_image_tells(m) == SM_SCORES && (all || like))
-        tool_dief("%s: this model tells scores: %s is for one that tells classes", model_path, all ? "--all" : "--any-like");
+        tool_dief("%s: this model tells scores: %s is for one that tells classes", model_path,
+                  all ? "--all" : "--any-like");
     while (like && s->like < s->recipe.classes && strcmp(s->recipe.class_name[s->like], like))
         s->like++;
     if (like && s->like == s->recipe.classes)
@@ -223,8 +224,8 @@ int main(int argc, char **argv)
     if (!m)
         tool_die_at(model_path, &err);
     open_model(&s, m);
-    s.set = n ? ds_images_open_files(file, (size_t)n, &(ds_images_options){.skip_bad = image_source_options.skip_bad}, &err)
-              : image_source_open();
+    const ds_images_options how = {.skip_bad = image_source_options.skip_bad};
+    s.set = n ? ds_images_open_files(file, (size_t)n, &how, &err) : image_source_open();
     if (!s.set)
         tool_die(&err);
     score_all(&s);

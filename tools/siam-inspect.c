@@ -38,9 +38,12 @@ static void print_json(json_t *j, int depth)
     const char *key;
     json_t *value;
     json_object_foreach(j, key, value) {
-        char *text = json_is_string(value) ? NULL : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+        const size_t form = JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9);
+        char *text = json_is_string(value) ? NULL : json_dumps(value, form);
+        if (!text && !json_is_string(value))
+            tool_dief("out of memory while showing JSON");
         tool_printf("%*s%s", 2 * depth, "", tensor_text(key));
-        tool_printf(" = %s\n", tensor_text(text ? text : json_string_value(value) ? json_string_value(value) : ""));
+        tool_printf(" = %s\n", tensor_text(text ? text : json_string_value(value)));
         free(text);
     }
 }
