@@ -248,7 +248,7 @@ static void test_failure_is_kept(void **state)
 
 /* ---- training --------------------------------------------------------------------------- */
 
-enum { DIM = 100, ROWS = 1000, PAIRS = 2000, MOST_STEPS = 100 };
+enum { DIM = 100, ROWS = 1000, PAIRS = 2000, MOST_STEPS = 100, MOST_BATCH = 1025 };
 /* Small, since training magnifies roundings: Adam moves a weight by the rate
  * whatever the size of its gradient. At 1e-3 even the cpu and naive, which sums in
  * double, are 1e-3 apart after 100 steps; at 1e-4 they are 4e-5 apart. */
@@ -284,6 +284,18 @@ static void free_pairs(sm_pairs *p)
     free((void *)(uintptr_t)p->q1), free((void *)(uintptr_t)p->q2);
 }
 
+/* Draws the pairs of a batch. */
+static sm_batch draw(const sm_pairs *p, size_t count, kn_rng *r, uint32_t row[2 * MOST_BATCH], float label[MOST_BATCH])
+{
+    for (size_t k = 0; k < count; k++) {
+        uint32_t pair = kn_rng_below(r, PAIRS);
+        row[k] = p->q1[pair];
+        row[count + k] = p->q2[pair];
+        label[k] = p->label[pair];
+    }
+    return (sm_batch){.items = count, .rows = 2 * count, .row = row, .target = label};
+}
+
 static void train(run_of_steps *r, const char *arch, const sm_pairs *p, kn_backend *be)
 {
     sm_train_options o = sm_train_defaults();
@@ -293,17 +305,18 @@ static void train(run_of_steps *r, const char *arch, const sm_pairs *p, kn_backe
     assert_non_null(g);
     assert_int_equal(sm_state_new(&r->state, g->params, g->stats, &err), 0);
     sm_graph_init(g, r->state.params, r->state.stats, 1);
-    sm_stepper *s = sm_stepper_new(g, &o, p, be, &err);
+    const sm_task task = {.target = SM_PAIRS, .dim = DIM, .batch = r->batch, .table = p->x, .table_rows = ROWS};
+    sm_stepper *s = sm_stepper_new(g, &o, &task, be, &err);
     if (!s)
         fail_msg("%s", err.text);
     sm_stepper_set(s, &r->state);
-    uint32_t pair[PAIRS];
+    uint32_t row[2 * MOST_BATCH];
+    float label[MOST_BATCH];
     kn_rng order = kn_rng_new(1, KN_STREAM_SHUFFLE, 0);
     for (size_t i = 0; i < r->steps; i++) {
         size_t count = i % 10 == 9 ? PAIRS % r->batch : r->batch; /* an epoch's last batch is short */
-        for (size_t k = 0; k < count; k++)
-            pair[k] = kn_rng_below(&order, PAIRS);
-        sm_stepper_train(s, pair, count, i, RATE);
+        sm_batch b = draw(p, count, &order, row, label);
+        sm_stepper_train(s, &b, i, RATE);
         assert_int_equal(sm_stepper_loss(s, &r->loss[i], &err), 0);
         r->loss[i] /= (double)count;
     }
