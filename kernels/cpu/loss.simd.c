@@ -4,14 +4,36 @@
 #include <math.h>
 #include <string.h>
 
+/* NaN is no maximum. */
+KN_INLINE float larger(float a, float b)
+{
+    return b > a ? b : a;
+}
+
+/* In V lanes: compilers do not make them of a maximum, as NaN might be in it. */
+static float largest(const float *z, size_t C)
+{
+    float top[V];
+    size_t c = 0;
+    for (size_t i = 0; i < V; i++)
+        top[i] = z[0];
+    for (; c + V <= C; c += V) {
+#pragma omp simd
+        for (size_t i = 0; i < V; i++)
+            top[i] = larger(top[i], z[c + i]);
+    }
+    for (; c < C; c++)
+        top[0] = larger(top[0], z[c]);
+    for (size_t i = 1; i < V; i++)
+        top[0] = larger(top[0], top[i]);
+    return top[0];
+}
+
 /* dz[C] = softmax(z): exponents are at most 0, so that nothing overflows. */
 static void softmax_row(float *KN_RESTRICT dz, float *KN_RESTRICT loss, const float *KN_RESTRICT z, uint32_t label,
                         size_t C)
 {
-    float most = z[0], sum = 0;
-#pragma omp simd reduction(max : most)
-    for (size_t c = 0; c < C; c++)
-        most = z[c] > most ? z[c] : most;
+    float most = largest(z, C), sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (size_t c = 0; c < C; c++) {
         dz[c] = exp_of(z[c] - most);
