@@ -39,7 +39,7 @@ void image_run_open(image_run *run)
     run->recipe.score_std = 1;
     run->io.augment = image_training_options.augment;
     run->io.augment.flip = run->recipe.mirror;
-    run->io.workers = kn_pool_threads(tool_pool());
+    run->io.workers = 1; /* a batch takes it less time than a step takes all threads */
     if (!training.arch)
         training.arch = colour ? "pyramid-elu" : "conv4";
 }

@@ -59,17 +59,6 @@ static void batch_task(void *arg, size_t task, int worker)
     j->simd->batch_loss(&j->b, j->room + (size_t)worker * KN_BATCH_ROWS * j->b.N, i, kn_min(KN_BATCH_ROWS, j->b.N - i));
 }
 
-static void weigh(kn_batch *b)
-{
-    size_t same = 0, all = b->N * (b->N - 1) / 2;
-    for (size_t i = 0; i < b->N; i++)
-        for (size_t j = 0; j < i; j++)
-            same += b->group[i] == b->group[j];
-    float share = same && same < all ? 0.5f : 1;
-    b->same = share / (float)same;
-    b->other = share / (float)(all - same);
-}
-
 /* Each row goes over all others: a distance is taken twice, but no two tasks
  * write to one row, and nothing of N x N is stored. */
 static void batch_loss(kn_backend *be, float *loss, float *dz, const float *z, const uint32_t *group,
@@ -77,12 +66,11 @@ static void batch_loss(kn_backend *be, float *loss, float *dz, const float *z, c
 {
     kn_cpu *cpu = kn_cpu_of(be);
     batch_job j = {.b = {.loss = loss, .dz = dz, .z = z, .group = group, .kind = kind, .loss_kind = loss_kind,
-                         .margin = margin, .N = N, .D = D},
+                         .margin = margin, .share = 2 / ((float)N * ((float)N - 1)), .N = N, .D = D},
                    .simd = cpu->simd};
     j.room = kn_cpu_scratch(cpu, (size_t)kn_pool_threads(cpu->pool) * KN_BATCH_ROWS * N);
     if (!j.room || N == 0)
         return;
-    weigh(&j.b);
     kn_parallel(cpu->pool, kn_ceil_div(N, KN_BATCH_ROWS), batch_task, &j);
 }
 
