@@ -3,7 +3,7 @@
 #ifndef BENCH_H
 #define BENCH_H
 
-#include "kernels/backend.h"
+#include "siamese/siamese.h"
 
 typedef struct bench_buffers { /* device memory that every op finds its operands in */
     kn_backend *be;
@@ -31,5 +31,14 @@ void bench_close(bench_buffers *b);
 
 /* Seconds of one call: the median of seven rounds, each long enough to time. */
 double bench_time(const bench_buffers *b, void (*run)(const bench_buffers *b));
+
+/* ---- bench_steps.c: whole training steps, by the trainers themselves --------------------- */
+
+/* Pairs a second, the best of a few epochs on random vectors of `input` numbers;
+ * *flops of a pair. Both die on failure. */
+double bench_pairs(kn_backend *be, const char *arch, size_t input, int batch, double *flops);
+/* Images a second, likewise, on random pixels; classes outputs behind arch, or
+ * arch's own when 0. */
+double bench_images(kn_backend *be, const char *arch, sm_shape shape, size_t classes, int batch, double *flops);
 
 #endif

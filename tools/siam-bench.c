@@ -8,7 +8,7 @@
 #include "tools/bench.h"
 #include "tools/tool.h"
 
-enum { LIMIT_ROWS = 2048, LIMIT_WIDTH = 1024, COPY_ROWS = 1 << 16, STEP_PAIRS = 1 << 15 };
+enum { LIMIT_ROWS = 2048, LIMIT_WIDTH = 1024, COPY_ROWS = 1 << 16 };
 
 static int64_t rows = 1024, width = 128;
 static const char *what = "all";
@@ -90,82 +90,43 @@ static void time_ops(kn_backend *be, limits top)
 
 /* ---- training steps ---------------------------------------------------------------- */
 
-/* Forward is 2 I O a row for each linear layer; backward twice that, but for the
- * first, whose input needs no gradient. A pair is two rows. */
-static double flops_per_pair(const char *arch, size_t input)
+static void print_steps(const char *net, const char *input, int batch, const char *unit, double rate, double flops,
+                        limits top)
 {
-    kn_error err;
-    char *text = sm_arch_text(arch, 0, &err);
-    sm_graph *g = text ? sm_graph_parse(text, input, &err) : NULL;
-    double sum = 0;
-    if (!g)
-        tool_die(&err);
-    for (int i = 0; i < g->nodes; i++) {
-        const sm_node *node = &g->node[i];
-        if (node->op == SM_LINEAR)
-            sum += 2.0 * 2.0 * (double)g->node[node->in[0]].width * (double)node->width * (node->in[0] == 0 ? 2 : 3);
-    }
-    sm_graph_free(g);
-    kn_free(text);
-    return sum;
+    char key[32];
+    snprintf(key, sizeof key, "%s_per_second", unit);
+    if (tool_common.json)
+        add_row("steps", json_pack("{s:s,s:s,s:i,s:f,s:f,s:f}", "arch", net, "input", input, "batch", batch, key, rate,
+                                   "flops", rate * flops, "of_limit", rate * flops / top.flops));
+    else
+        tool_printf("%-18s %9s %7d %8.0f %-8s %7.1f %7.0f%%\n", net, input, batch, rate, unit, rate * flops / 1e9,
+                    100 * rate * flops / top.flops);
 }
 
-static void keep_rate(void *arg, const sm_epoch *e)
-{
-    double *best = arg;
-    if (e->rate > *best)
-        *best = e->rate;
-}
-
-static sm_pairs random_pairs(size_t pairs, size_t dim)
-{
-    kn_error err;
-    float *x = kn_alloc(2 * pairs * dim, sizeof *x, &err), *label = x ? kn_alloc(pairs, sizeof *label, &err) : NULL;
-    uint32_t *q = label ? kn_alloc(2 * pairs, sizeof *q, &err) : NULL;
-    if (!q)
-        tool_die(&err);
-    kn_rng r = kn_rng_new(1, KN_STREAM_INIT, 0);
-    for (size_t i = 0; i < 2 * pairs * dim; i++)
-        x[i] = kn_rng_uniform(&r, -1, 1);
-    for (size_t i = 0; i < pairs; i++) {
-        q[i] = (uint32_t)i;
-        q[pairs + i] = (uint32_t)(pairs + i);
-        label[i] = (float)(i & 1);
-    }
-    return (sm_pairs){.pairs = pairs, .rows = 2 * pairs, .dim = dim, .x = x, .q1 = q, .q2 = q + pairs, .label = label,
-                      .digest = ""};
-}
-
-static void time_steps(kn_backend *be, limits top, const char *arch, size_t input)
+static void time_pairs(kn_backend *be, limits top, const char *arch, size_t input)
 {
     static const int batches[] = {128, 512, 4096};
-    sm_pairs p = random_pairs(STEP_PAIRS, input), dev = p;
-    double flops = flops_per_pair(arch, input);
-    dev.pairs = 256;
+    char numbers[32];
+    snprintf(numbers, sizeof numbers, "%zu", input);
     for (size_t i = 0; i < sizeof batches / sizeof *batches; i++) {
-        kn_error err;
-        double rate = 0;
-        sm_train_options o = sm_train_defaults();
-        sm_train_control control = {.epoch = keep_rate, .arg = &rate};
-        o.arch = arch;
-        o.batch = batches[i];
-        o.epochs = 5;
-        o.patience = 0;
-        sm_model *m = sm_train(&p, &dev, &o, &control, be, &err);
-        if (!m)
-            tool_die(&err);
-        sm_model_free(m);
-        if (tool_common.json)
-            add_row("steps", json_pack("{s:s,s:I,s:i,s:f,s:f,s:f}", "arch", arch, "input", (json_int_t)input, "batch",
-                                       batches[i], "pairs_per_second", rate, "flops", rate * flops, "of_limit",
-                                       rate * flops / top.flops));
-        else
-            tool_printf("%-18s %7zu %7d %12.0f %9.1f %7.0f%%\n", arch, input, batches[i], rate, rate * flops / 1e9,
-                        100 * rate * flops / top.flops);
+        double flops, rate = bench_pairs(be, arch, input, batches[i], &flops);
+        print_steps(arch, numbers, batches[i], "pairs", rate, flops, top);
     }
-    kn_free((void *)(uintptr_t)p.x);
-    kn_free((void *)(uintptr_t)p.q1);
-    kn_free((void *)(uintptr_t)p.label);
+}
+
+static void time_images(kn_backend *be, limits top)
+{
+    static const struct {
+        const char *arch, *input;
+        sm_shape shape;
+        size_t classes;
+        int batch;
+    } nets[] = {{"mnist-net", "28x28x1", {28, 28, 1}, 10, 128}, {"conv4", "28x28x1", {28, 28, 1}, 10, 128},
+                {"tiny-darknet", "128x128x3", {128, 128, 3}, 0, 32}};
+    for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) {
+        double flops, rate = bench_images(be, nets[i].arch, nets[i].shape, nets[i].classes, nets[i].batch, &flops);
+        print_steps(nets[i].arch, nets[i].input, nets[i].batch, "images", rate, flops, top);
+    }
 }
 
 int main(int argc, char **argv)
@@ -187,9 +148,10 @@ int main(int argc, char **argv)
         time_ops(be, top);
     if (strcmp(what, "ops")) {
         if (!tool_common.json)
-            tool_printf("\n%-18s %7s %7s %12s %9s %8s\n", "training", "input", "batch", "pairs/s", "GFLOP/s", "of limit");
-        time_steps(be, top, "seed", 100);
-        time_steps(be, top, "wide", 300);
+            tool_printf("\n%-18s %9s %7s %17s %7s %8s\n", "training", "input", "batch", "a second", "GFLOP/s", "of limit");
+        time_pairs(be, top, "seed", 100);
+        time_pairs(be, top, "wide", 300);
+        time_images(be, top);
     }
     if (tool_common.json) {
         char *text = json_dumps(report, JSON_INDENT(1));

@@ -1,15 +1,17 @@
-"""Training three image networks with PyTorch, images a second.
+"""Training three image networks: siam beside PyTorch, images a second.
 
-    python3 tests/peers/conv_torch.py
+    SIAM_BIN=build/bin python3 tests/peers/conv_torch.py
 
   mnist    conv 64 8x8/2, conv 128 6x6/2, conv 128 5x5, ReLU, linear 10; 28x28x1
   blocks   four times conv 64 3x3, batch norm, ReLU, max 2x2; linear 10; 28x28x1
   darknet  tiny-darknet (pjreddie's tiny.cfg) with ELU and no batch norm; 128x128x3
 
 Cross entropy and Adam (PyTorch's fused one), all cores, eager. The faster of
-PyTorch's two memory formats counts; the median of the rounds of each."""
+PyTorch's two memory formats counts; each one's best of three turns. siam's figure
+is a whole epoch's of siam-bench, batches prepared from bytes included."""
+import json
 import os
-import statistics
+import subprocess
 import sys
 import time
 
@@ -62,7 +64,7 @@ def stepper(build, batch, shape, classes, layout):
     return step
 
 
-def seconds(step, least=0.5):
+def seconds(step, least=2):
     """Of one step, over as many as fill `least` seconds."""
     start, n = time.perf_counter(), 0
     while n == 0 or time.perf_counter() - start < least:
@@ -71,15 +73,28 @@ def seconds(step, least=0.5):
     return (time.perf_counter() - start) / n
 
 
-print("training on images, images a second: PyTorch " + torch.__version__)
-for build, batch, shape, classes in NETS:
-    formats = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
-    steps = {name: stepper(build, batch, shape, classes, layout) for name, layout in formats.items()}
-    times = {name: [] for name in steps}
-    for step in steps.values():
-        seconds(step, 0)
-    for _ in range(5):
-        for name, step in steps.items():
-            times[name].append(seconds(step))
-    rates = {name: batch / statistics.median(t) for name, t in times.items()}
-    print(f"{build.__name__:8} batch {batch:3}  " + "  ".join(f"{name} {rate:8.0f}" for name, rate in rates.items()))
+def ours():
+    siam = os.environ.get("SIAM_BIN", "build/bin")
+    out = subprocess.run([f"{siam}/siam-bench", "--what", "steps", "--json", "-q"], capture_output=True, check=True).stdout
+    return {s["arch"]: s["images_per_second"] for s in json.loads(out)["steps"] if "images_per_second" in s}
+
+
+NAMES = {"mnist": "mnist-net", "blocks": "conv4", "darknet": "tiny-darknet"}
+formats = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
+best, siams = {}, dict.fromkeys(NAMES, 0.0)
+for turn in range(3):
+    for build, batch, shape, classes in NETS:
+        for name, layout in formats.items():
+            step = stepper(build, batch, shape, classes, layout)
+            seconds(step, 0)
+            key = build.__name__, name
+            best[key] = max(best.get(key, 0), batch / seconds(step))
+    mine = ours()
+    for net, name in NAMES.items():
+        siams[net] = max(siams[net], mine[name])
+print(f"training on images, {torch.get_num_threads()} threads, PyTorch {torch.__version__}, images a second")
+for build, batch, _, _ in NETS:
+    net = build.__name__
+    rates = {name: best[net, name] for name in formats}
+    print(f"  {net:8} batch {batch:3}  " + "  ".join(f"{name} {rate:7.0f}" for name, rate in rates.items()) +
+          f"  siam {siams[net]:7.0f}  {siams[net] / max(rates.values()):5.2f} x")
