@@ -24,7 +24,7 @@ static const tool_option options[] = {
 
 static const tool score = {"siam-image-score", "-m MODEL (--images SOURCE | FILE...)",
     "Prints a CSV with a line an image: file,score of a model of scores; file,class,probability, of the most\n"
-    "probable class, of a model of classes. With --any-like a line a profile: profile,images,probability,decision,\n"
+    "probable class, of a model of classes; file,v1,v2,... of a model that compares: its vectors. With --any-like a line a profile: profile,images,probability,decision,\n"
     "with the greatest probability of its images; each folder of a SOURCE is a profile, and so are all FILEs.",
     TOOL_OUT | TOOL_THREADS | TOOL_DEVICE, options, 0, -1};
 
@@ -64,12 +64,16 @@ static void print_header(const scorer *s)
         tool_printf("profile,images,probability,decision");
     else if (sm_image_tells(s->m) == SM_SCORES)
         tool_printf("file,score");
+    else if (sm_image_tells(s->m) == SM_PAIRS)
+        tool_printf("file");
     else
         tool_printf(all ? "file" : "file,class,probability");
     for (size_t c = 0; all && c < s->recipe.classes; c++) {
         tool_printf(",");
         put(s->recipe.class_name[c]);
     }
+    for (size_t k = 0; sm_image_tells(s->m) == SM_PAIRS && k < sm_encoder_width(s->e); k++)
+        tool_printf(",v%zu", k + 1);
     tool_printf("\n");
 }
 
@@ -79,6 +83,9 @@ static void print_image(const scorer *s, const char *name, const float *z)
     put(name);
     if (sm_image_tells(s->m) == SM_SCORES) {
         tool_printf(",%.9g", sm_image_score(&s->recipe, z[0]));
+    } else if (sm_image_tells(s->m) == SM_PAIRS) {
+        for (size_t k = 0; k < sm_encoder_width(s->e); k++)
+            tool_printf(",%.9g", (double)z[k]);
     } else if (!all) {
         size_t best = sm_most_probable(z, C);
         tool_printf(",");
@@ -191,12 +198,9 @@ static void open_model(scorer *s, sm_model *m)
     s->m = m;
     if (sm_image_recipe_read(&s->recipe, m, &err))
         tool_die_at(model_path, &err);
-    if (sm_image_tells(m) == SM_PAIRS)
-        tool_dief("%s: this model compares images and says nothing of one: siam-eval --images measures it, "
-                  "siam-image-train --init makes one of it that tells classes or scores", model_path);
-    if (sm_image_tells(m) == SM_SCORES && (all || like))
-        tool_dief("%s: this model tells scores: %s is for one that tells classes", model_path,
-                  all ? "--all" : "--any-like");
+    if (sm_image_tells(m) != SM_CLASSES && (all || like))
+        tool_dief("%s: this model %s: %s is for one that tells classes", model_path,
+                  sm_image_tells(m) == SM_SCORES ? "tells scores" : "compares images", all ? "--all" : "--any-like");
     while (like && s->like < s->recipe.classes && strcmp(s->recipe.class_name[s->like], like))
         s->like++;
     if (like && s->like == s->recipe.classes)

@@ -29,6 +29,14 @@ refused() {
 # probability OF OTHER OTHER: of softmax at four times the pixels
 probability() { awk -v a="$1" -v b="$2" -v c="$3" 'BEGIN { printf "%.6g", exp(4 * a) / (exp(4 * a) + exp(4 * b) + exp(4 * c)) }'; }
 
+@test "a model that compares gives its vectors" {
+    siam-image-score -q -m compare.st flat/b.pgm flat/d.pgm >"$t/csv"
+    [ "$(head -1 "$t/csv")" = file,v1,v2,v3,v4 ]
+    near "$(awk -F, 'NR == 2 { print $2 }' "$t/csv")" 0.2 1e-6
+    near "$(awk -F, 'NR == 3 { print $3 }' "$t/csv")" 0.2 1e-6
+    [ "$(wc -l <"$t/csv")" -eq 3 ]
+}
+
 @test "scores of a source and of files, in their order" {
     score -m scores.st --images scored >"$t/csv"
     printf 'file,score\na.pgm,2\nb.pgm,4\nc.pgm,6\nd.pgm,12\n' >"$t/want"
@@ -98,7 +106,7 @@ probability() { awk -v a="$1" -v b="$2" -v c="$3" 'BEGIN { printf "%.6g", exp(4 
 }
 
 @test "models that say nothing of one image" {
-    refused 1 "compares images and says nothing of one" siam-image-score -m compare.st flat/a.pgm
+    refused 1 "compares images: --all is for" siam-image-score -m compare.st --all flat/a.pgm
     refused 1 "text.st: not a model of images" siam-image-score -m text.st flat/a.pgm
     refused 1 "tells scores: --any-like is for one that tells classes" siam-image-score -m scores.st --any-like x flat/a.pgm
     refused 1 "tells scores: --all is for" siam-image-score -m scores.st --all flat/a.pgm
