@@ -32,21 +32,12 @@ static void keep_rate(void *arg, const sm_epoch *e)
         *best = e->rate;
 }
 
-static void *room(size_t n, size_t size)
-{
-    kn_error err;
-    void *p = kn_alloc(n, size, &err);
-    if (!p)
-        tool_die(&err);
-    return p;
-}
-
 double bench_pairs(kn_backend *be, const char *arch, size_t input, int batch, double *flops)
 {
     kn_error err;
     double rate = 0;
-    float *x = room(2 * PAIRS * input, sizeof *x), *label = room(PAIRS, sizeof *label);
-    uint32_t *q = room(2 * PAIRS, sizeof *q);
+    float *x = tool_alloc(2 * PAIRS * input, sizeof *x), *label = tool_alloc(PAIRS, sizeof *label);
+    uint32_t *q = tool_alloc(2 * PAIRS, sizeof *q);
     kn_rng r = kn_rng_new(1, KN_STREAM_INIT, 0);
     for (size_t i = 0; i < 2 * PAIRS * input; i++)
         x[i] = kn_rng_uniform(&r, -1, 1);
@@ -82,8 +73,8 @@ double bench_images(kn_backend *be, const char *arch, sm_shape shape, size_t cla
     double rate = 0;
     size_t numbers = shape.h * shape.w * shape.c, n = IMAGES * 784 / numbers / (size_t)batch * (size_t)batch;
     n = n ? n : (size_t)batch;
-    sm_pixels pixels = {.n = n, .h = shape.h, .w = shape.w, .c = shape.c, .px = room(n, numbers)};
-    uint32_t *class = room(n, sizeof *class);
+    sm_pixels pixels = {.n = n, .h = shape.h, .w = shape.w, .c = shape.c, .px = tool_alloc(n, numbers)};
+    uint32_t *class = tool_alloc(n, sizeof *class);
     kn_rng r = kn_rng_new(1, KN_STREAM_INIT, 0);
     for (size_t i = 0; i < n * numbers; i++)
         pixels.px[i] = (unsigned char)kn_rng_below(&r, 256);

@@ -17,15 +17,6 @@ typedef struct job {
     float *z; /* [part.pixels.n, E] */
 } job;
 
-static void *room(size_t n, size_t size)
-{
-    kn_error err;
-    void *p = kn_alloc(n, size, &err);
-    if (!p)
-        tool_die(&err);
-    return p;
-}
-
 /* ---- what is measured on --------------------------------------------------------- */
 
 static uint32_t *chosen(const job *j, size_t *n)
@@ -46,8 +37,8 @@ static uint32_t *chosen(const job *j, size_t *n)
 static uint32_t *named(const job *j, const ds_image_pairs *pairs, size_t *n)
 {
     size_t count = ds_images_count(j->set);
-    unsigned char *in = room(count, 1);
-    uint32_t *item = room(count, sizeof *item);
+    unsigned char *in = tool_alloc(count, 1);
+    uint32_t *item = tool_alloc(count, sizeof *item);
     for (size_t i = 0; i < pairs->n; i++)
         in[pairs->a[i]] = in[pairs->b[i]] = 1;
     *n = 0;
@@ -65,7 +56,7 @@ static void run(job *j, uint32_t *item, size_t n)
     kn_free(item);
     if (!(j->e = sm_encoder_new(j->m, tool_backend(), &err)))
         tool_die(&err);
-    j->z = room(j->part.pixels.n, sm_encoder_width(j->e) * sizeof *j->z);
+    j->z = tool_alloc(j->part.pixels.n, sm_encoder_width(j->e) * sizeof *j->z);
     if (sm_image_outputs(j->e, j->z, &j->part.pixels, &j->recipe, &err))
         tool_die_at(j->model_path, &err);
 }
@@ -84,7 +75,7 @@ static bool trained_on_this(const job *j)
 static uint32_t *known_classes(const job *j)
 {
     const sm_image_recipe *r = &j->recipe;
-    uint32_t *number = room(ds_images_classes(j->set), sizeof *number);
+    uint32_t *number = tool_alloc(ds_images_classes(j->set), sizeof *number);
     for (size_t c = 0; c < ds_images_classes(j->set); c++) {
         const char *name = ds_images_class_name(j->set, c);
         while (number[c] < r->classes && strcmp(r->class_name[number[c]], name))
@@ -128,7 +119,7 @@ static void eval_scores(job *j)
     if (!j->part.score)
         tool_dief("%s: not all images have a score: --labels CSV gives them", j->source);
     n = j->part.pixels.n;
-    float *want = room(n, sizeof *want);
+    float *want = tool_alloc(n, sizeof *want);
     for (size_t i = 0; i < n; i++) {
         j->z[i] = (float)sm_image_score(&j->recipe, j->z[i]);
         want[i] = (float)j->part.score[i];
@@ -152,7 +143,7 @@ static void eval_scores(job *j)
 static void measure(job *j, const uint32_t *a, const uint32_t *b, const float *label, size_t n)
 {
     kn_error err;
-    float *d = room(n, sizeof *d);
+    float *d = tool_alloc(n, sizeof *d);
     const report_pairs_options how = {.what = "of the same", .trained_on_this = trained_on_this(j),
                                       .curves = j->o->curves, .folds = (size_t)j->o->folds};
     if (n == 0)
@@ -170,7 +161,7 @@ static void eval_list(job *j)
     size_t n;
     if (ds_image_pairs_read(&pairs, j->o->list, j->set, &err))
         tool_die(&err);
-    uint32_t *item = named(j, &pairs, &n), *row = room(ds_images_count(j->set), sizeof *row);
+    uint32_t *item = named(j, &pairs, &n), *row = tool_alloc(ds_images_count(j->set), sizeof *row);
     run(j, item, n);
     for (uint32_t i = 0; i < j->part.pixels.n; i++)
         row[j->part.pixels.item[i]] = i;

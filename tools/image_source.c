@@ -25,10 +25,7 @@ ds_images *image_source_open(void)
 
 uint32_t *image_source_items(const ds_images *set, const char *split, size_t *n)
 {
-    kn_error err;
-    uint32_t *item = kn_alloc(ds_images_count(set), sizeof *item, &err);
-    if (!item)
-        tool_die(&err);
+    uint32_t *item = tool_alloc(ds_images_count(set), sizeof *item);
     *n = 0;
     for (uint32_t i = 0; i < ds_images_count(set); i++)
         if (!split || !strcmp(ds_images_split(set, i), split))
@@ -78,10 +75,8 @@ void image_part_read(image_part *p, const ds_images *set, const uint32_t *item, 
     if (p->pixels.bad)
         tool_warn("%s: %zu images cannot be decoded and are left out", image_source_options.images, p->pixels.bad);
     n = p->pixels.n;
-    p->group = kn_alloc(n, sizeof *p->group, &err);
-    p->score = p->group ? kn_alloc(n, sizeof *p->score, &err) : NULL;
-    if (!p->score)
-        tool_die(&err);
+    p->group = tool_alloc(n, sizeof *p->group);
+    p->score = tool_alloc(n, sizeof *p->score);
     for (size_t i = 0; i < n; i++) {
         ptrdiff_t class = ds_images_class(set, p->pixels.item[i]);
         grouped = grouped && class >= 0;

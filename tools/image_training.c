@@ -48,11 +48,8 @@ void image_run_open(image_run *run)
 static void read_marked(image_part *p, image_run *run, const uint32_t *item, const uint32_t *group, const uint8_t *mark,
                         uint8_t which, size_t n)
 {
-    kn_error err;
     size_t k = 0, count = ds_images_count(run->set);
-    uint32_t *some = kn_alloc(n, sizeof *some, &err), *group_of = some ? kn_alloc(count, sizeof *group_of, &err) : NULL;
-    if (!group_of)
-        tool_die(&err);
+    uint32_t *some = tool_alloc(n, sizeof *some), *group_of = tool_alloc(count, sizeof *group_of);
     for (size_t i = 0; i < n; i++)
         if (mark[i] == which) {
             some[k++] = item[i];
@@ -62,8 +59,8 @@ static void read_marked(image_part *p, image_run *run, const uint32_t *item, con
         tool_dief("%s: no images are left to train on", image_source_options.images);
     if (k)
         image_part_read(p, run->set, some, k, &run->recipe.input);
-    if (group && !p->group && !(p->group = kn_alloc(p->pixels.n, sizeof *p->group, &err)))
-        tool_die(&err);
+    if (group && !p->group)
+        p->group = tool_alloc(p->pixels.n, sizeof *p->group);
     for (size_t i = 0; p->group && i < p->pixels.n; i++)
         p->group[i] = group_of[p->pixels.item[i]];
     kn_free(some);
@@ -79,12 +76,9 @@ void image_run_parts(image_run *run, const uint32_t *item, const uint32_t *group
 /* The pairs that have the mark. */
 static void cut_pairs(ds_image_pairs *out, const ds_image_pairs *all, const uint8_t *mark, uint8_t which)
 {
-    kn_error err;
-    out->a = kn_alloc(all->n, sizeof *out->a, &err);
-    out->b = out->a ? kn_alloc(all->n, sizeof *out->b, &err) : NULL;
-    out->label = out->b ? kn_alloc(all->n, sizeof *out->label, &err) : NULL;
-    if (!out->label)
-        tool_die(&err);
+    out->a = tool_alloc(all->n, sizeof *out->a);
+    out->b = tool_alloc(all->n, sizeof *out->b);
+    out->label = tool_alloc(all->n, sizeof *out->label);
     out->n = 0;
     for (size_t i = 0; i < all->n; i++)
         if (mark[i] == which) {
@@ -97,11 +91,8 @@ static void cut_pairs(ds_image_pairs *out, const ds_image_pairs *all, const uint
 /* Reads the images that a list speaks of; its numbers become rows of pixels. */
 static void read_paired(image_run *run, ds_image_pairs *all)
 {
-    kn_error err;
     size_t count = ds_images_count(run->set), n = 0;
-    uint32_t *row = kn_alloc(count, sizeof *row, &err), *item = row ? kn_alloc(count, sizeof *item, &err) : NULL;
-    if (!item)
-        tool_die(&err);
+    uint32_t *row = tool_alloc(count, sizeof *row), *item = tool_alloc(count, sizeof *item);
     for (size_t i = 0; i < all->n; i++)
         row[all->a[i]] = row[all->b[i]] = 1;
     for (uint32_t i = 0; i < count; i++)
@@ -126,8 +117,8 @@ void image_run_pairs(image_run *run, const char *path)
     ds_image_pairs all;
     if (ds_image_pairs_read(&all, path, run->set, &err))
         tool_die_at(path, &err);
-    uint8_t *mark = kn_alloc(all.n, 1, &err);
-    if (!mark || sm_image_part_items(mark, all.n, training.hold_out, training.seed, &err))
+    uint8_t *mark = tool_alloc(all.n, 1);
+    if (sm_image_part_items(mark, all.n, training.hold_out, training.seed, &err))
         tool_die(&err);
     read_paired(run, &all);
     cut_pairs(&run->train_pairs, &all, mark, 1);

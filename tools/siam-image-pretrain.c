@@ -38,9 +38,7 @@ static size_t leave_out(uint32_t *item, size_t n, const ds_images *set)
     kn_error err;
     ds_image_pairs list;
     size_t kept = 0, classes = ds_images_classes(set);
-    bool *out = kn_alloc(classes, sizeof *out, &err);
-    if (!out)
-        tool_die(&err);
+    bool *out = tool_alloc(classes, sizeof *out);
     if (ds_image_pairs_read(&list, without_path, set, &err))
         tool_die_at(without_path, &err);
     for (size_t i = 0; i < 2 * list.n; i++) {
@@ -63,10 +61,8 @@ static size_t leave_out(uint32_t *item, size_t n, const ds_images *set)
 static void part(uint8_t *mark, uint32_t *group, const uint32_t *item, size_t n, const ds_images *set)
 {
     kn_error err;
-    double *score = kn_alloc(n, sizeof *score, &err);
+    double *score = tool_alloc(n, sizeof *score);
     size_t classed = 0, scored = 0, used;
-    if (!score)
-        tool_die(&err);
     for (size_t i = 0; i < n; i++) {
         ptrdiff_t class = ds_images_class(set, item[i]);
         score[i] = ds_images_score(set, item[i]);
@@ -91,10 +87,8 @@ static void by_groups(image_run *run)
     uint32_t *item = image_source_train(run->set, &n);
     if (without_path)
         n = leave_out(item, n, run->set);
-    uint8_t *mark = kn_alloc(n, 1, &err);
-    uint32_t *group = mark ? kn_alloc(n, sizeof *group, &err) : NULL;
-    if (!group)
-        tool_die(&err);
+    uint8_t *mark = tool_alloc(n, 1);
+    uint32_t *group = tool_alloc(n, sizeof *group);
     part(mark, group, item, n, run->set);
     image_run_parts(run, item, group, mark, n);
     run->io.target = SM_GROUPS;

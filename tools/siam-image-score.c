@@ -174,12 +174,9 @@ static void score_chunk(scorer *s, size_t first, size_t n, uint32_t *item, float
 
 static void score_all(scorer *s)
 {
-    kn_error err;
     size_t count = ds_images_count(s->set);
-    uint32_t *item = kn_alloc(s->chunk, sizeof *item, &err);
-    float *z = item ? kn_alloc(s->chunk, sm_encoder_width(s->e) * sizeof *z, &err) : NULL;
-    if (!z)
-        tool_die(&err);
+    uint32_t *item = tool_alloc(s->chunk, sizeof *item);
+    float *z = tool_alloc(s->chunk, sm_encoder_width(s->e) * sizeof *z);
     for (size_t at = 0; at < count; at += s->chunk) {
         size_t n = count - at < s->chunk ? count - at : s->chunk;
         score_chunk(s, at, n, item, z);

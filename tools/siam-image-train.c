@@ -36,9 +36,9 @@ static void read_parts(image_run *run)
     kn_error err;
     size_t n, devs;
     uint32_t *item = image_source_train(run->set, &n), *dev = image_source_items(run->set, "dev", &devs);
-    uint32_t *all = kn_alloc(n + devs, sizeof *all, &err);
-    uint8_t *mark = all ? kn_alloc(n + devs, 1, &err) : NULL;
-    if (!mark || sm_image_part_items(mark, n, devs ? 0 : training.hold_out, training.seed, &err))
+    uint32_t *all = tool_alloc(n + devs, sizeof *all);
+    uint8_t *mark = tool_alloc(n + devs, 1);
+    if (sm_image_part_items(mark, n, devs ? 0 : training.hold_out, training.seed, &err))
         tool_die(&err);
     for (size_t i = 0; i < n + devs; i++)
         all[i] = i < n ? item[i] : dev[i - n];
@@ -70,9 +70,7 @@ static size_t choose_target(image_run *run)
         return 1;
     }
     size_t n = ds_images_classes(run->set);
-    const char **name = kn_alloc(n, sizeof *name, &err);
-    if (!name)
-        tool_die(&err);
+    const char **name = tool_alloc(n, sizeof *name);
     for (size_t c = 0; c < n; c++)
         name[c] = ds_images_class_name(run->set, c);
     if (sm_image_recipe_classes(&run->recipe, name, n, &err))
@@ -89,6 +87,8 @@ int main(int argc, char **argv)
     training_defaults();
     image_training_defaults(&run);
     training_words.loss = "auto";
+    training_words.batch = 64; /* sets are small: more steps */
+    training.lr = 1e-3;
     training.hold_out = 0.1;
     tool_start(&train, argc, argv, &n);
     training_read();

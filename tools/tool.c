@@ -70,6 +70,15 @@ void tool_warn(const char *fmt, ...)
     va_end(ap);
 }
 
+void *tool_alloc(size_t count, size_t size)
+{
+    kn_error err;
+    void *p = kn_alloc(count, size, &err);
+    if (!p)
+        tool_die(&err);
+    return p;
+}
+
 void tool_say(const char *fmt, ...)
 {
     if (tool_common.quiet)

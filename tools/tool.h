@@ -60,6 +60,9 @@ _Noreturn void tool_usage(const char *fmt, ...) KN_PRINTF(1, 2);
 /* "NAME: file: sentence", exit 1. */
 _Noreturn void tool_die_at(const char *file, const kn_error *err);
 
+/* kn_alloc that dies when memory is out. */
+void *tool_alloc(size_t count, size_t size) KN_MUST_CHECK;
+
 /* Talk: one line on stderr unless --quiet. */
 void tool_say(const char *fmt, ...) KN_PRINTF(1, 2);
 void tool_warn(const char *fmt, ...) KN_PRINTF(1, 2); /* also when quiet */
