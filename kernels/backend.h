@@ -200,15 +200,16 @@ struct kn_backend {
      * where |a||b| <= eps (a zero vector has no direction) is 0. */
     void (*pair_loss)(kn_backend *be, float *loss, float *d, float *dz, const float *z, const float *y,
                       kn_distance kind, kn_pair_loss loss_kind, float margin, size_t B, size_t D);
-    /* The same between all rows of a batch: z[N,D] with group[N]. With w = 1 over
-     * the N(N-1)/2 pairs and l of the formulas above, at y = 1 for two rows of one
-     * group and y = 0 for others, the loss is the mean of l over all pairs, and
-     *   loss[i] = w/2 sum over j != i of l(d_ij)
-     * whose sum over N is that mean; dz[N,D] is its gradient. All 0 when N is 1.
-     * (Weighing the few pairs of one group as much as all others was measured and
-     * is worse: others near the margin, which teach most, then weigh too little.) */
+    /* The same between any two rows of a batch: z[N,D], group[N]. With l(d) of the
+     * formulas above, at y = 1 for the S pairs i < j of one group and y = 0 for
+     * the T others, the loss is `share` times the mean of l over the former plus
+     * 1 - share times its mean over the latter:
+     *   w_ij = share/S in one group, else (1 - share)/T (1/T when S is 0; 1/S when T is)
+     *   loss[i] = 1/2 sum over j != i of w_ij l(d_ij)
+     * whose sum over N is that loss; dz[N,D] is its gradient. All 0 when N is 1.
+     * share is over 0 and under 1. */
     void (*batch_loss)(kn_backend *be, float *loss, float *dz, const float *z, const uint32_t *group,
-                       kn_distance kind, kn_pair_loss loss_kind, float margin, size_t N, size_t D);
+                       kn_distance kind, kn_pair_loss loss_kind, float margin, float share, size_t N, size_t D);
 
     /* ---- other losses: loss[N], and the gradient of their mean ---------------- */
     /* Cross entropy of softmax(z[N,C]) and label[N], each below C: loss = ln sum_c

@@ -5,6 +5,13 @@
  * scores. */
 #define HUBER_DELTA 1.0f
 
+/* Of the loss of a batch, what pairs of one group have. They are few, 1 in 90 of 64
+ * groups of 4. Weighed by their number, faces were not told apart at all (nothing
+ * pulls); as much as all others, characters were told apart worse (AUC 0.973
+ * where 0.15 and less gave 0.993): those near the margin teach most, and the
+ * others' share is spread over all. */
+#define SAME_SHARE 0.25f
+
 int sm_objective_check(sm_target target, sm_loss loss, kn_error *err)
 {
     static const char *const what[] = {"pairs", "groups", "classes", "scores"};
@@ -22,7 +29,8 @@ void sm_objective(kn_backend *be, float *loss, float *distance, float *dz, const
                       width);
         break;
     case SM_GROUPS:
-        be->batch_loss(be, loss, dz, z, target, o->distance, (kn_pair_loss)o->loss, (float)o->margin, items, width);
+        be->batch_loss(be, loss, dz, z, target, o->distance, (kn_pair_loss)o->loss, (float)o->margin, SAME_SHARE, items,
+                       width);
         break;
     case SM_CLASSES:
         be->softmax_loss(be, loss, dz, NULL, z, target, items, width);

@@ -93,7 +93,7 @@ static void batch_of(kn_backend *be, float *loss, float *dz, const float *z, int
     static const float margin[] = {2.5f, 4, 1.2f};
     be->upload(be, scrap, group, sizeof group);
     be->batch_loss(be, loss, dz, z, (const uint32_t *)(const void *)scrap, (kn_distance)(v % 3), (kn_pair_loss)(v / 3),
-                   margin[v % 3], N, C);
+                   margin[v % 3], 0.3f, N, C);
 }
 
 static void softmax_of(kn_backend *be, float *loss, float *dz, const float *z, int v)

@@ -205,7 +205,7 @@ static void batch_loss(rig *r, const size_t s[3], int v)
     r->tol = 1e-5 + 1e-7 * (double)D;
     float *loss = rig_out(r, N), *dz = rig_out(r, N * D), *z = rig_in(r, N * D, -1, 1);
     const uint32_t *group = words_below(r, N, (uint32_t)s[2] + 1);
-    r->be->batch_loss(r->be, loss, dz, z, group, kind, (kn_pair_loss)(v / 3), margin_of(kind, D), N, D);
+    r->be->batch_loss(r->be, loss, dz, z, group, kind, (kn_pair_loss)(v / 3), margin_of(kind, D), 0.3f, N, D);
 }
 
 /* v: without p, with it */

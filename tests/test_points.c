@@ -68,7 +68,7 @@ static void batch_at(kn_backend *be, float *loss, float *dz, const float *z, con
 {
     float *at = rig_device(be, z, n * sizeof *z), *out = rig_device(be, NULL, 2 * n * sizeof *out);
     float *of = rig_device(be, group, n * sizeof *group);
-    be->batch_loss(be, out, out + n, at, (const uint32_t *)(const void *)of, KN_L1, KN_HINGE, 3, n, 1);
+    be->batch_loss(be, out, out + n, at, (const uint32_t *)(const void *)of, KN_L1, KN_HINGE, 3, 0.25f, n, 1);
     be->download(be, loss, out, n * sizeof *loss);
     be->download(be, dz, out + n, n * sizeof *dz);
     be->dealloc(be, at);
@@ -90,7 +90,7 @@ static void pairs_of_a_batch(kn_backend *be)
     test_near(dz[0], 1 / 6.0, 1e-6);  /* from 1; to 3 it is at the kink */
     test_near(dz[3], -1 / 6.0, 1e-6);
     batch_at(be, loss, dz, z, two, 4); /* 0-3 and 1-5 belong together */
-    test_near(loss[0] + loss[1] + loss[2] + loss[3], (3 + 4 + 2 + 1 + 1) / 6.0, 1e-6);
+    test_near(loss[0] + loss[1] + loss[2] + loss[3], 0.25 * (3 + 4) / 2 + 0.75 * (2 + 1 + 1) / 4, 1e-6);
     batch_at(be, loss, dz, z, one, 1);
     assert_true(loss[0] == 0 && dz[0] == 0); /* a lone row has no pairs */
 }
@@ -104,7 +104,7 @@ static void equal_rows_of_a_batch(kn_backend *be)
     for (int v = 0; v < 12; v++) {
         float *of = rig_device(be, groups[v / 6], sizeof groups[0]);
         be->batch_loss(be, out, out + 2, at, (const uint32_t *)(const void *)of, (kn_distance)(v % 3),
-                       (kn_pair_loss)(v / 3 % 2), 1.5f, 2, 3);
+                       (kn_pair_loss)(v / 3 % 2), 1.5f, 0.3f, 2, 3);
         be->download(be, got, out, sizeof got);
         test_near(got[0] + got[1], v < 6 ? 0 : v < 9 ? 2.25 : 1.5, 4e-6);
         for (int i = 0; i < 6; i++)

@@ -183,8 +183,8 @@ static void torch_batch(kn_backend *be)
     float *loss = rig_device(be, NULL, (N + 1) * sizeof *loss), *dz = rig_device(be, NULL, N * D * sizeof *dz);
     for (int v = 0; v < 6; v++) {
         char name[48];
-        be->batch_loss(be, loss + 1, dz, z, words(group), (kn_distance)(v % 3), (kn_pair_loss)(v / 3), margin[v % 3], N,
-                       D);
+        be->batch_loss(be, loss + 1, dz, z, words(group), (kn_distance)(v % 3), (kn_pair_loss)(v / 3), margin[v % 3],
+                       0.3f, N, D);
         be->sum(be, loss, loss + 1, N);
         snprintf(name, sizeof name, "batch.%s.%s.loss", kinds[v % 3], losses[v / 3]);
         compare(be, loss, name, 1e-5);

@@ -154,7 +154,7 @@ OP(pair_loss)
 OP(bag) { BE->bag(BE, b->c, b->a, b->start, b->index, NULL, N / BAG, C); }
 OP(batch_loss)
 {
-    BE->batch_loss(BE, b->c, b->d, b->a, b->group, KN_L1, KN_HINGE, (float)C / 3, BATCH(N), C);
+    BE->batch_loss(BE, b->c, b->d, b->a, b->group, KN_L1, KN_HINGE, (float)C / 3, 0.25f, BATCH(N), C);
 }
 OP(softmax_loss) { BE->softmax_loss(BE, b->c, b->d, NULL, b->a, b->group, N, C); }
 OP(value_loss) { BE->value_loss(BE, b->c, b->d, b->a, b->b, KN_HUBER, 0.2f, N * C); }

@@ -59,18 +59,30 @@ static void batch_task(void *arg, size_t task, int worker)
     j->simd->batch_loss(&j->b, j->room + (size_t)worker * KN_BATCH_ROWS * j->b.N, i, kn_min(KN_BATCH_ROWS, j->b.N - i));
 }
 
+static void weigh(kn_batch *b, float share)
+{
+    size_t same = 0, all = b->N * (b->N - 1) / 2;
+    for (size_t i = 0; i < b->N; i++)
+        for (size_t j = 0; j < i; j++)
+            same += b->group[i] == b->group[j];
+    bool both = same && same < all;
+    b->same = (both ? share : 1) / (float)same;
+    b->other = (both ? 1 - share : 1) / (float)(all - same);
+}
+
 /* Each row goes over all others: a distance is taken twice, but no two tasks
  * write to one row, and nothing of N x N is stored. */
 static void batch_loss(kn_backend *be, float *loss, float *dz, const float *z, const uint32_t *group,
-                       kn_distance kind, kn_pair_loss loss_kind, float margin, size_t N, size_t D)
+                       kn_distance kind, kn_pair_loss loss_kind, float margin, float share, size_t N, size_t D)
 {
     kn_cpu *cpu = kn_cpu_of(be);
     batch_job j = {.b = {.loss = loss, .dz = dz, .z = z, .group = group, .kind = kind, .loss_kind = loss_kind,
-                         .margin = margin, .share = 2 / ((float)N * ((float)N - 1)), .N = N, .D = D},
+                         .margin = margin, .N = N, .D = D},
                    .simd = cpu->simd};
     j.room = kn_cpu_scratch(cpu, (size_t)kn_pool_threads(cpu->pool) * KN_BATCH_ROWS * N);
     if (!j.room || N == 0)
         return;
+    weigh(&j.b, share);
     kn_parallel(cpu->pool, kn_ceil_div(N, KN_BATCH_ROWS), batch_task, &j);
 }
 

@@ -225,7 +225,7 @@ KN_INLINE void weights(const kn_batch *b, float *own, float *d, kn_distance kind
             bb = sums_of(y, y, kind, b->D).aa;
         for (size_t r = 0; r < q; r++) {
             bool same = b->group[i + r] == b->group[j];
-            float at = d[r * b->N + j], weight = i + r == j ? 0 : b->share, k;
+            float at = d[r * b->N + j], weight = i + r == j ? 0 : same ? b->same : b->other, k;
             sum[r] += (double)(weight * loss_at(&k, at, same, b->loss_kind, b->margin));
             k *= weight;
             if (kind == KN_COSINE) {

@@ -19,7 +19,8 @@ enum { KN_GEMM_PANEL = 32 };
 /* Rows of a block whose batch-norm statistics are taken in one go. */
 enum { KN_BN_ROWS = 64 };
 
-/* batch_loss(): its arguments, and what each pair weighs. KN_BATCH_ROWS rows are compared with all others in one go. */
+/* batch_loss(): its arguments, and what each pair of one group weighs, and any
+ * other. KN_BATCH_ROWS rows are compared with all others in one go. */
 enum { KN_BATCH_ROWS = 4 };
 typedef struct kn_batch {
     float *loss, *dz;
@@ -27,7 +28,7 @@ typedef struct kn_batch {
     const uint32_t *group;
     kn_distance kind;
     kn_pair_loss loss_kind;
-    float margin, share;
+    float margin, same, other;
     size_t N, D;
 } kn_batch;
 

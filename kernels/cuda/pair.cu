@@ -107,6 +107,20 @@ static void pair_loss(kn_backend *be, float *loss, float *d, float *dz, const fl
 
 /* ---- all pairs of a batch ------------------------------------------------------------ */
 
+/* alike[i] = how many rows before i are of its group; a warp takes a row. */
+static __global__ void count_alike(float *alike, const uint32_t *group, size_t N)
+{
+    const size_t i = gpu_warp_row();
+    float count = 0.0f;
+    if (i >= N)
+        return;
+    for (size_t j = threadIdx.x; j < i; j += GPU_LANES)
+        count += group[i] == group[j] ? 1.0f : 0.0f;
+    count = gpu_warp_sum(count);
+    if (threadIdx.x == 0)
+        alike[i] = count;
+}
+
 /* What a pair of rows i, j says before it is weighed: its loss, its pull of j on i
  * as k in k (a - b), k sign(a - b) or k b, and cosine's pull of i on itself. */
 struct gpu_pull {
@@ -149,19 +163,25 @@ static __device__ float block_sum(float v)
 
 /* Grid: N x tiles of GPU_THREADS columns. A thread adds up one number of dz over
  * all rows in order; what they weigh is put before all threads, a tile at a time. */
-static __global__ void batch_grad(float *loss, float *dz, const gpu_pull *pull, const float *z, kn_distance kind, float share,
-                                  size_t N, size_t D)
+static __global__ void batch_grad(float *loss, float *dz, const gpu_pull *pull, const float *alike, const float *z,
+                                  const uint32_t *group, kn_distance kind, float share, size_t N, size_t D)
 {
     __shared__ float weighed[GPU_THREADS];
     const unsigned me = threadIdx.y * GPU_LANES + threadIdx.x;
     const size_t i = blockIdx.x, c = static_cast<size_t>(blockIdx.y) * GPU_THREADS + me;
-    float sum = 0.0f, own = 0.0f, d = 0.0f;
+    float S = 0.0f, sum = 0.0f, own = 0.0f, d = 0.0f;
+    for (size_t j = me; j < N; j += GPU_THREADS)
+        S += alike[j];
+    S = block_sum(S);
+    const float T = static_cast<float>(N * (N - 1) / 2) - S;
+    const bool both = S > 0.0f && T > 0.0f;
+    const float same = (both ? share : 1.0f) / S, other = (both ? 1.0f - share : 1.0f) / T;
     const float a = c < D ? z[i * D + c] : 0.0f;
     for (size_t tile = 0; tile < N; tile += GPU_THREADS) {
         const size_t mine = tile + me, end = tile + GPU_THREADS < N ? tile + GPU_THREADS : N;
         if (mine < N) {
             const gpu_pull p = pull[i * N + mine];
-            const float w = mine == i ? 0.0f : share;
+            const float w = mine == i ? 0.0f : group[i] == group[mine] ? same : other;
             sum += w * p.loss;
             own += w * p.own;
             weighed[me] = w * p.k;
@@ -185,18 +205,19 @@ static __global__ void batch_grad(float *loss, float *dz, const gpu_pull *pull, 
 }
 
 static void batch_loss(kn_backend *be, float *loss, float *dz, const float *z, const uint32_t *group, kn_distance kind,
-                       kn_pair_loss loss_kind, float margin, size_t N, size_t D)
+                       kn_pair_loss loss_kind, float margin, float share, size_t N, size_t D)
 {
     gpu *g = gpu_of(be);
     if (N == 0)
         return;
-    gpu_pull *pull = static_cast<gpu_pull *>(gpu_scratch(g, N * N * sizeof *pull));
-    const float share = 2.0f / (static_cast<float>(N) * (static_cast<float>(N) - 1.0f));
+    gpu_pull *pull = static_cast<gpu_pull *>(gpu_scratch(g, N * N * sizeof *pull + N * sizeof(float)));
+    float *alike = reinterpret_cast<float *>(pull + N * N);
     const dim3 block(GPU_LANES, GPU_WARPS), rows = gpu_warp_grid(N);
     const unsigned tiles = static_cast<unsigned>(D / GPU_THREADS + 1);
+    GPU_LAUNCH(g, count_alike, rows, block, alike, group, N);
     GPU_LAUNCH(g, batch_pairs, dim3(static_cast<unsigned>(N), rows.x), block, pull, z, group, kind, loss_kind, margin, N,
                D);
-    GPU_LAUNCH(g, batch_grad, dim3(static_cast<unsigned>(N), tiles), block, loss, dz, pull, z, kind, share, N, D);
+    GPU_LAUNCH(g, batch_grad, dim3(static_cast<unsigned>(N), tiles), block, loss, dz, pull, alike, z, group, kind, share, N, D);
 }
 
 void gpu_fill_pair(kn_backend *be)

@@ -74,18 +74,23 @@ static void pair_loss(kn_backend *be, float *loss, float *d, float *dz, const fl
 }
 
 static void batch_loss(kn_backend *be, float *loss, float *dz, const float *z, const uint32_t *group,
-                       kn_distance kind, kn_pair_loss loss_kind, float margin, size_t N, size_t D)
+                       kn_distance kind, kn_pair_loss loss_kind, float margin, float share, size_t N, size_t D)
 {
-    double share = 2.0 / ((double)N * ((double)N - 1));
+    size_t S = 0, T = 0;
+    for (size_t i = 0; i < N; i++)
+        for (size_t j = 0; j < i; j++)
+            *(group[i] == group[j] ? &S : &T) += 1;
     be->fill(be, dz, 0, N * D);
     for (size_t i = 0; i < N; i++) {
         double sum = 0;
         for (size_t j = 0; j < N; j++) {
             if (j == i)
                 continue;
+            bool same = group[i] == group[j];
+            double weight = (S && T ? same ? (double)share : 1 - (double)share : 1) / (double)(same ? S : T);
             double slope, dist = pair_distance(z + i * D, z + j * D, kind, D);
-            sum += share * loss_at(&slope, dist, group[i] == group[j], loss_kind, (double)margin) / 2;
-            distance_gradient(dz + i * D, z + i * D, z + j * D, dist, slope * share, kind, D, 1);
+            sum += weight * loss_at(&slope, dist, same, loss_kind, (double)margin) / 2;
+            distance_gradient(dz + i * D, z + i * D, z + j * D, dist, slope * weight, kind, D, 1);
         }
         loss[i] = (float)sum;
     }

@@ -8,8 +8,8 @@ Tensors, by op:
            after, y, dx, dres, dgamma, dbeta
   pair.K.L.*  2B x D vectors z, labels y, loss [B], d [B], dz of the mean loss;
            K euclidean, l1, cosine; L contrastive, hinge
-  batch.K.L.*  N x D vectors z, groups, loss (the mean over all pairs) and
-           dz; the same K and L
+  batch.K.L.*  N x D vectors z, groups, loss (0.3 of the mean over pairs of one
+           group, 0.7 of that over the others) and dz; the same K and L
   softmax.*  z, label, loss of each row, p, dz of the mean loss
   value.L.*  z, target, loss of each, dz of the mean loss; L squared, huber
   bag.*    table, start, idx, weight, y, dy and the table's gradient
@@ -91,7 +91,7 @@ def batch_losses(out):
             d = distance(kind, z[i], z[j])
             gap = (margin - d).clamp(min=0)
             near, far = (d**2, gap**2) if loss == "contrastive" else (d, gap)
-            total = torch.where(same, near, far).mean()
+            total = 0.3 * near[same].mean() + 0.7 * far[~same].mean()
             total.backward()
             out |= {f"batch.{kind}.{loss}.loss": total[None], f"batch.{kind}.{loss}.dz": z.grad}
 
