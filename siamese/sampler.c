@@ -1,4 +1,5 @@
-/* Which images make up a step: a function of seed and step alone. */
+/* Which images, or pairs of vectors, make up a step: a function of seed and step
+ * alone. */
 #include "siamese/images.h"
 
 #include <math.h>

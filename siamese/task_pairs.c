@@ -1,45 +1,22 @@
 /* Training on pairs of vectors: an epoch is a shuffle of the pairs, the dev part
  * judges by AUC and calibrates. */
+#include "siamese/images.h"
 #include "siamese/train.h"
 
-#include <math.h>
-#include <string.h>
-
 typedef struct pairs_task {
-    const sm_train_options *o;
-    const sm_pairs *train, *dev; /* dev->pairs 0: none */
-    size_t steps, batch;
-    uint32_t *order;             /* [train->pairs], of epoch `shuffled` */
-    uint64_t shuffled;           /* UINT64_MAX: none yet */
-    uint32_t *row;               /* [2 batch] */
-    float *label;                /* [batch] */
-    float *distance;             /* [dev->pairs] */
+    const sm_pairs *dev; /* pairs 0: none */
+    sm_sampler *sampler;
+    uint32_t *row;       /* [2 batch] */
+    float *label;        /* [batch] */
+    float *distance;     /* [dev->pairs] */
 } pairs_task;
-
-/* The order of epoch number `epoch`, from 0. */
-static void shuffle(pairs_task *t, uint64_t epoch)
-{
-    kn_rng rng = kn_rng_new(t->o->seed, KN_STREAM_SHUFFLE, (uint32_t)epoch);
-    for (size_t i = 0; i < t->train->pairs; i++)
-        t->order[i] = (uint32_t)i;
-    kn_rng_shuffle(&rng, t->order, (uint32_t)t->train->pairs);
-    t->shuffled = epoch;
-}
 
 static int next(void *arg, sm_batch *b, uint64_t step, kn_error *err)
 {
     (void)err;
     pairs_task *t = arg;
-    size_t at = step % t->steps * t->batch, left = t->train->pairs - at, count = left < t->batch ? left : t->batch;
-    if (step / t->steps != t->shuffled)
-        shuffle(t, step / t->steps);
-    for (size_t i = 0; i < count; i++) {
-        uint32_t pair = t->order[at + i];
-        t->label[i] = t->train->label[pair];
-        t->row[i] = t->train->q1[pair];
-        t->row[count + i] = t->train->q2[pair];
-    }
-    *b = (sm_batch){.items = count, .rows = 2 * count, .row = t->row, .target = t->label};
+    size_t rows = sm_sampler_step(t->sampler, step, t->row, NULL, t->label);
+    *b = (sm_batch){.items = rows / 2, .rows = rows, .row = t->row, .target = t->label};
     return 0;
 }
 
@@ -81,29 +58,34 @@ static int check_data(const sm_pairs *train, const sm_pairs *dev, kn_error *err)
     return 0;
 }
 
-static int allocate(pairs_task *t, kn_error *err)
+static int allocate(pairs_task *t, const sm_pairs *train, size_t batch, uint64_t seed, kn_error *err)
 {
-    t->order = kn_alloc(t->train->pairs, sizeof *t->order, err);
-    t->row = t->order ? kn_alloc(t->batch, 2 * sizeof *t->row, err) : NULL;
-    t->label = t->row ? kn_alloc(t->batch, sizeof *t->label, err) : NULL;
+    t->sampler = sm_sampler_pairs(train->q1, train->q2, train->label, train->pairs, batch, false, seed, err);
+    t->row = t->sampler ? kn_alloc(batch, 2 * sizeof *t->row, err) : NULL;
+    t->label = t->row ? kn_alloc(batch, sizeof *t->label, err) : NULL;
     t->distance = t->label ? kn_alloc(t->dev->pairs, sizeof *t->distance, err) : NULL;
     return t->distance ? 0 : -1;
+}
+
+static sm_task task_of(pairs_task *t, const sm_pairs *train, size_t batch)
+{
+    return (sm_task){.target = SM_PAIRS, .unit = "pairs", .dim = train->dim, .train = train->pairs, .dev = t->dev->pairs,
+                     .steps = sm_sampler_steps(t->sampler), .batch = batch, .table = train->x, .table_rows = train->rows,
+                     .digest = train->digest, .dev_digest = t->dev->digest, .recipe = train->recipe,
+                     .recipe_bytes = train->recipe_bytes, .arg = t, .next = next, .judge = judge, .finish = finish};
 }
 
 static sm_model *train_on(const sm_pairs *train, const sm_pairs *dev, const sm_train_options *o,
                           const sm_train_control *control, kn_backend *be, kn_error *err)
 {
-    size_t N = train->pairs, B = (size_t)o->batch < N ? (size_t)o->batch : N;
-    if (check_data(train, dev, err))
-        return NULL;
-    pairs_task t = {.o = o, .train = train, .dev = dev, .batch = B, .steps = N / B + (N % B > 1), .shuffled = UINT64_MAX};
-    const sm_task task = {.target = SM_PAIRS, .unit = "pairs", .dim = train->dim, .train = N, .dev = dev->pairs,
-                          .steps = t.steps, .batch = B, .table = train->x, .table_rows = train->rows,
-                          .digest = train->digest, .dev_digest = dev->digest, .recipe = train->recipe,
-                          .recipe_bytes = train->recipe_bytes, .arg = &t, .next = next, .judge = judge,
-                          .finish = finish};
-    sm_model *m = allocate(&t, err) ? NULL : sm_train_task(&task, o, control, be, err);
-    kn_free(t.order);
+    size_t batch = (size_t)o->batch < train->pairs ? (size_t)o->batch : train->pairs;
+    pairs_task t = {.dev = dev};
+    sm_model *m = NULL;
+    if (!check_data(train, dev, err) && !allocate(&t, train, batch, o->seed, err)) {
+        const sm_task task = task_of(&t, train, batch);
+        m = sm_train_task(&task, o, control, be, err);
+    }
+    sm_sampler_free(t.sampler);
     kn_free(t.row);
     kn_free(t.label);
     kn_free(t.distance);
