@@ -112,7 +112,8 @@ static int with_width(kn_buf *out, const char *text, size_t width, kn_error *err
 {
     const char *star;
     for (; (star = strchr(text, '*')); text = star + 2)
-        if (kn_buf_add(out, text, (size_t)(star - text), err) || kn_buf_addf(out, err, "%zu", (size_t)(star[1] - '0') * width))
+        if (kn_buf_add(out, text, (size_t)(star - text), err) ||
+            kn_buf_addf(out, err, "%zu", (size_t)(star[1] - '0') * width))
             return -1;
     return kn_buf_adds(out, text, err);
 }

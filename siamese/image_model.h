@@ -44,7 +44,8 @@ char *sm_image_arch(const sm_image_input *in, const char *arch, const sm_model *
 /* ---- image_outputs.c: images through a model ---------------------------------------------- */
 
 /* z[p->n, E] of all images of p, which has the recipe's size. */
-int sm_image_outputs(sm_encoder *e, float *z, const sm_pixels *p, const sm_image_recipe *r, kn_error *err) KN_MUST_CHECK;
+int sm_image_outputs(sm_encoder *e, float *z, const sm_pixels *p, const sm_image_recipe *r,
+                     kn_error *err) KN_MUST_CHECK;
 /* Outputs to probabilities, in place: z[n,C] = softmax of each row. */
 void sm_softmax(float *z, size_t n, size_t C);
 size_t sm_most_probable(const float *p, size_t C); /* of equal ones the first */
@@ -53,7 +54,7 @@ double sm_image_score(const sm_image_recipe *r, float output);
  * n images: probabilities p[n,C] and classes group[n]. */
 void sm_judge_classes(sm_judgement *j, const float *p, const uint32_t *group, size_t n, size_t C);
 
-/* ---- task_images.c: training; image_parts.c: what on, what it is judged by ------------------------------------------------------------------ */
+/* ---- task_images.c: training; image_parts.c: what on, what it is judged by ------------------ */
 
 /* Images and what is known of them: of the arrays those that the target needs. */
 typedef struct sm_image_set {

@@ -49,7 +49,8 @@ static int read_size(size_t *out, const json_t *j, const char *key, kn_error *er
 {
     json_int_t v = json_integer_value(json_object_get(j, key));
     *out = (size_t)v;
-    return v >= 1 && v <= SM_MAX_WIDTH ? 0 : kn_fail(err, "the model's recipe has no %s of images: the file is damaged", key);
+    return v >= 1 && v <= SM_MAX_WIDTH
+               ? 0 : kn_fail(err, "the model's recipe has no %s of images: the file is damaged", key);
 }
 
 int sm_image_recipe_classes(sm_image_recipe *r, const char *const *name, size_t classes, kn_error *err)
@@ -88,7 +89,8 @@ static int check(const sm_image_recipe *r, const sm_model *m, kn_error *err)
 {
     const sm_shape *in = &m->graph->node[0].shape;
     if (in->h != r->input.h || in->w != r->input.w || in->c != r->input.c)
-        return kn_fail(err, "the model's network reads images of another size than its recipe makes: the file is damaged");
+        return kn_fail(err, "the model's network reads images of another size than its recipe makes: the file is "
+                       "damaged");
     if (r->input.c != 1 && r->input.c != 3)
         return kn_fail(err, "the model reads images of %zu channels: 1 or 3 can be made", r->input.c);
     if (sm_image_tells(m) == SM_CLASSES && r->classes != m->graph->output_width)

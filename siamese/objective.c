@@ -15,8 +15,9 @@
 int sm_objective_check(sm_target target, sm_loss loss, kn_error *err)
 {
     static const char *const what[] = {"pairs", "groups", "classes", "scores"};
-    bool pairs = loss == SM_CONTRASTIVE || loss == SM_HINGE;
-    bool fits = target == SM_CLASSES ? loss == SM_SOFTMAX : target == SM_SCORES ? loss == SM_HUBER || loss == SM_MSE : pairs;
+    bool fits = target == SM_CLASSES  ? loss == SM_SOFTMAX
+                : target == SM_SCORES ? loss == SM_HUBER || loss == SM_MSE
+                                      : loss == SM_CONTRASTIVE || loss == SM_HINGE;
     return fits ? 0 : kn_fail(err, "the loss %s is not for %s", sm_loss_words[loss], what[target]);
 }
 

@@ -27,7 +27,8 @@ static int read_window(sm_graph *g, sm_node *d, const kn_str *arg, int args, kn_
             return kn_fail(err, "the stride of %s is a number from 1 to %d, as 3x3/2", word, MOST);
         stride = (size_t)v;
     }
-    d->window = (kn_window){.H = in->h, .W = in->w, .C = in->c, .KH = k[0], .KW = k[1], .stride = stride, .dilation = 1};
+    d->window = (kn_window){.H = in->h, .W = in->w, .C = in->c, .KH = k[0], .KW = k[1], .stride = stride,
+                            .dilation = 1};
     for (; used + 1 < args; used += 2) {
         bool pad = kn_str_eq(arg[used], kn_str_c("pad"));
         if (!pad && !kn_str_eq(arg[used], kn_str_c("dilation")))
@@ -66,7 +67,8 @@ int sm_conv_define(sm_graph *g, sm_node *d, const kn_str *arg, int args, kn_erro
     used++;
     d->bias = used == args;
     if (used + 1 < args || (used < args && !kn_str_eq(arg[used], kn_str_c("nobias"))))
-        return kn_fail(err, "behind the window of conv only 'pad P', 'dilation D' and 'nobias' may stand, in this order");
+        return kn_fail(err, "behind the window of conv only 'pad P', 'dilation D' and 'nobias' may stand, in this "
+                       "order");
     if (set_shape(d, (size_t)out, err))
         return -1;
     size_t shape[4] = {d->shape.c, d->window.KH, d->window.KW, d->window.C};

@@ -103,7 +103,7 @@ static int make_sampler(images_task *t, size_t batch, kn_error *err)
 static int dev_outputs(images_task *t, sm_encoder *e, kn_error *err)
 {
     const sm_image_set *dev = t->dev;
-    size_t floats = dev->pixels->n * sm_encoder_width(e), most = dev->pairs > dev->pixels->n ? dev->pairs : dev->pixels->n;
+    size_t n = dev->pixels->n, floats = n * sm_encoder_width(e), most = dev->pairs > n ? dev->pairs : n;
     if (!t->z) {
         t->z = kn_alloc(floats, sizeof *t->z, err);
         t->distance = t->z ? kn_alloc(most, sizeof *t->distance, err) : NULL;
@@ -116,7 +116,9 @@ static int dev_outputs(images_task *t, sm_encoder *e, kn_error *err)
 static int dev_distances(images_task *t, sm_encoder *e, kn_error *err)
 {
     const sm_image_set *dev = t->dev;
-    return dev_outputs(t, e, err) || sm_vector_distances(e, t->distance, t->z, dev->a, dev->b, dev->pairs, err) ? -1 : 0;
+    if (dev_outputs(t, e, err))
+        return -1;
+    return sm_vector_distances(e, t->distance, t->z, dev->a, dev->b, dev->pairs, err);
 }
 
 static int judge(void *arg, sm_judgement *j, sm_encoder *e, const sm_train_options *o, kn_error *err)
@@ -158,9 +160,9 @@ static int finish_pairs(void *arg, sm_judgement *j, sm_encoder *e, sm_model *m, 
 static char *settings_of(const sm_image_options *io, kn_error *err)
 {
     const sm_augment *a = &io->augment;
-    json_t *j = json_pack("{si sI sb sf sf sf sf sb}", "target", (int)io->target, "each", (json_int_t)io->each, "balanced",
-                          (int)io->balanced, "rotate", a->rotate, "zoom", a->zoom, "shift", a->shift, "colour", a->colour,
-                          "flip", (int)a->flip);
+    json_t *j = json_pack("{si sI sb sf sf sf sf sb}", "target", (int)io->target, "each", (json_int_t)io->each,
+                          "balanced", (int)io->balanced, "rotate", a->rotate, "zoom", a->zoom, "shift", a->shift,
+                          "colour", a->colour, "flip", (int)a->flip);
     char *text = j ? json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
     if (!text)
         kn_fail(err, "out of memory");
@@ -168,8 +170,8 @@ static char *settings_of(const sm_image_options *io, kn_error *err)
     return text;
 }
 
-static sm_model *train_on(images_task *t, const sm_task *task, const sm_train_options *o, const sm_train_control *control,
-                          kn_backend *be, kn_error *err)
+static sm_model *train_on(images_task *t, const sm_task *task, const sm_train_options *o,
+                          const sm_train_control *control, kn_backend *be, kn_error *err)
 {
     t->target = kn_alloc(task->batch, sizeof(float), err);
     return t->target ? sm_train_task(task, o, control, be, err) : NULL;
@@ -184,7 +186,8 @@ static sm_task task_of(images_task *t, const kn_buf *recipe_bytes)
         .target = t->io->target, .unit = pairs ? "pairs" : "images",
         .dim = train->pixels->h * train->pixels->w * train->pixels->c,
         .train = pairs ? train->pairs : train->pixels->n, .dev = !dev ? 0 : paired ? dev->pairs : dev->pixels->n,
-        .steps = steps, .batch = pairs ? rows / 2 : rows, .digest = train->digest, .dev_digest = dev ? dev->digest : NULL,
+        .steps = steps, .batch = pairs ? rows / 2 : rows, .digest = train->digest,
+        .dev_digest = dev ? dev->digest : NULL,
         .recipe = recipe_bytes->p, .recipe_bytes = recipe_bytes->n, .arg = t, .next = next, .judge = judge,
         .finish = paired ? finish_pairs : NULL};
 }

@@ -69,9 +69,9 @@ static int allocate(pairs_task *t, const sm_pairs *train, size_t batch, uint64_t
 
 static sm_task task_of(pairs_task *t, const sm_pairs *train, size_t batch)
 {
-    return (sm_task){.target = SM_PAIRS, .unit = "pairs", .dim = train->dim, .train = train->pairs, .dev = t->dev->pairs,
-                     .steps = sm_sampler_steps(t->sampler), .batch = batch, .table = train->x, .table_rows = train->rows,
-                     .digest = train->digest, .dev_digest = t->dev->digest, .recipe = train->recipe,
+    return (sm_task){.target = SM_PAIRS, .unit = "pairs", .dim = train->dim, .train = train->pairs,
+                     .dev = t->dev->pairs, .steps = sm_sampler_steps(t->sampler), .batch = batch, .table = train->x,
+                     .table_rows = train->rows, .digest = train->digest, .dev_digest = t->dev->digest, .recipe = train->recipe,
                      .recipe_bytes = train->recipe_bytes, .arg = t, .next = next, .judge = judge, .finish = finish};
 }
 

@@ -45,7 +45,8 @@ double bench_pairs(kn_backend *be, const char *arch, size_t input, int batch, do
         q[i] = i;
     for (size_t i = 0; i < PAIRS; i++)
         label[i] = (float)(i & 1);
-    const sm_pairs p = {.pairs = PAIRS, .rows = 2 * PAIRS, .dim = input, .x = x, .q1 = q, .q2 = q + PAIRS, .label = label};
+    const sm_pairs p = {.pairs = PAIRS, .rows = 2 * PAIRS, .dim = input, .x = x, .q1 = q, .q2 = q + PAIRS,
+                        .label = label};
     char *text = sm_arch_text(arch, 0, &err);
     if (!text)
         tool_die(&err);
