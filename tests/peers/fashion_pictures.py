@@ -96,9 +96,9 @@ def main(out):
     _, train = idx("train-images-idx3-ubyte")
     classes, features = f"{out}/classes.st", f"{out}/features.st"
     run("siam-image-train", "--images", train, "--net", "mnist-net", "--flip", "yes", "--rotate", 0, "--zoom", 0,
-        "--shift", 0.04, "--colour", 0, "--epochs", 20, "--log", f"{out}/classes.jsonl", "-o", classes)
+        "--shift", 0.04, "--colour", 0, "--epochs", 9, "--log", f"{out}/classes.jsonl", "-o", classes)
     run("siam-image-pretrain", "--images", train, "--net", "conv4", "--size", 28, "--flip", "yes", "--each", 8,
-        "--epochs", 3, "--hold-out", 0, "-o", features)
+        "--epochs", 2, "--hold-out", 0, "-o", features)
     print(run("siam-eval", "-m", classes, "--images", test, "--json").decode().strip())
     curve(f"{out}/classes.jsonl", f"{out}/curve.png")
     neighbours(vectors(features, test), images, f"{out}/neighbours.png")
