@@ -110,7 +110,7 @@ refused() {
     siam-image-train -q --images set.tar $small --epochs 1000000 --threads 2 -o "$t/killed.st" &
     pid=$!
     for _ in $(seq 200); do [ -e "$t/killed.st.checkpoint" ] && break; sleep 0.05; done
-    kill -INT $pid
+    kill -TERM $pid
     ! wait $pid
     [ ! -e "$t/killed.st" ]
     run --separate-stderr siam-image-train --images set.tar $small --epochs 3 --resume -o "$t/killed.st"
