@@ -77,13 +77,14 @@ index() { siam-index -q -m "$w/model.st" "$@"; }
 
 @test "a question over a pipe is answered before the next is asked" {
     coproc Q { siam-query -q "$w/index.st" -k 1 --json; }
+    local pid=$Q_PID # bash forgets it as soon as the job is over
     for q in "w1 w2" "" "w3"; do
         echo "$q" >&"${Q[1]}"
         read -r -t 20 line <&"${Q[0]}"
         [[ $line == "{\"query\":\"$q\","* ]]
     done
     exec {Q[1]}>&-
-    wait "$Q_PID"
+    wait "$pid"
 }
 
 @test "--min-probability leaves out what is below it" {
