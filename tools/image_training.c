@@ -160,6 +160,11 @@ void image_run_train(image_run *run, size_t outputs)
     training_end(m, &err);
     image_part_free(&run->train);
     image_part_free(&run->dev);
+    ds_image_pairs_free(&run->train_pairs);
+    if (paired)
+        ds_image_pairs_free(&run->pairs);
+    else
+        kn_free(run->pairs.a); /* one block: sm_image_pairs */
     ds_images_close(run->set);
     sm_image_recipe_free(&run->recipe);
     kn_buf_free(&recipe);
