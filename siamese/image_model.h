@@ -90,6 +90,8 @@ sm_model *sm_train_growing(const sm_image_set *train, const sm_image_set *dev, c
                            const kn_buf *recipe_bytes, const sm_image_options *io, const sm_train_options *o,
                            double noise, const sm_train_control *control, kn_backend *be, kn_error *err);
 
+/* One more than the greatest of group[n]; 0 of none. */
+size_t sm_image_groups(const uint32_t *group, size_t n);
 /* Of n items those whose groups serve to train a network that compares: mark[i]
  * is 1 for training, 2 for a seeded share of the groups (two at least, where there
  * are four), to judge by, and 0 for

@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-static size_t groups_of(const uint32_t *group, size_t n)
+size_t sm_image_groups(const uint32_t *group, size_t n)
 {
     size_t groups = 0;
     for (size_t i = 0; i < n; i++)
@@ -52,7 +52,7 @@ static size_t number_groups(uint32_t *size, const uint32_t *group, size_t n, siz
 
 int sm_image_part_groups(uint8_t *mark, uint32_t *group, size_t n, double share, uint64_t seed, kn_error *err)
 {
-    size_t groups = groups_of(group, n), used;
+    size_t groups = sm_image_groups(group, n), used;
     uint32_t *number = kn_alloc(groups, sizeof *number, err);
     uint8_t *side = number ? kn_alloc(groups, sizeof *side, err) : NULL;
     int rc = side ? 0 : -1;
@@ -121,7 +121,7 @@ int sm_image_pairs(uint32_t **a, uint32_t **b, float **label, size_t *pairs, con
 {
     if (n > UINT32_MAX / 2)
         return kn_fail(err, "%zu images are too many", n);
-    size_t groups = groups_of(group, n);
+    size_t groups = sm_image_groups(group, n);
     uint32_t *order = kn_alloc(n, sizeof *order, err), *start = order ? kn_alloc(groups + 1, sizeof *start, err) : NULL;
     *a = start ? kn_alloc(3 * 2 * n, sizeof **a, err) : NULL; /* a label takes the room of a number */
     int rc = *a ? by_group(order, start, group, n, groups, err) : -1;

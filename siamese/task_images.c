@@ -60,15 +60,6 @@ static int next(void *arg, sm_batch *b, uint64_t step, kn_error *err)
     return 0;
 }
 
-/* How many groups a batch of this size deals from. */
-static size_t groups_of(const uint32_t *group, size_t n)
-{
-    size_t most = 0;
-    for (size_t i = 0; i < n; i++)
-        most = group[i] >= most ? group[i] + (size_t)1 : most;
-    return most;
-}
-
 /* One of each group, or as many of each as the batch holds. */
 static sm_sampler *balanced(images_task *t, const uint32_t *group, size_t groups, size_t batch, kn_error *err)
 {
@@ -87,7 +78,7 @@ static int make_sampler(images_task *t, size_t batch, kn_error *err)
         t->sampler = sm_sampler_pairs(set->a, set->b, set->label, set->pairs, batch < set->pairs ? batch : set->pairs,
                                       false, t->seed, err);
     } else if (t->io->target == SM_GROUPS || (t->io->target == SM_CLASSES && t->io->balanced)) {
-        t->sampler = balanced(t, set->group, groups_of(set->group, n), batch, err);
+        t->sampler = balanced(t, set->group, sm_image_groups(set->group, n), batch, err);
     } else if (t->io->balanced) {
         t->bin = kn_alloc(n, sizeof *t->bin, err);
         if (t->bin && !sm_score_bins(t->bin, &bins, set->score, n, BINS, err))
