@@ -156,8 +156,8 @@ struct kn_backend {
                      size_t C);
     /* g = dy * act'(y); dbeta = sum g; dgamma = sum g xhat; dx (+)= gamma rstd
      * (g - dbeta/N - xhat dgamma/N); dres (+)= g, dres nullable. Rows of dy and
-     * y are ldy floats apart. dx, dres and dy are three buffers, or dres may be
-     * dy when acc_res is 0 and ldy is C. */
+     * y are ldy floats apart. dx, dres and dy are three buffers, but where ldy
+     * is C, dy may be dx when acc is 0, or dres when acc_res is 0. */
     void (*bn_backward)(kn_backend *be, float *dx, float *dres, float *dgamma, float *dbeta, const float *dy,
                         const float *x, const float *y, size_t ldy, const float *mean, const float *rstd,
                         const float *gamma, kn_act act, size_t N, size_t C, int acc, int acc_res);

@@ -1,5 +1,6 @@
 /* [concat +] batchnorm [+ activation], or batchnorm [+ add] [+ activation], or conv
- * [+ activation] -> one node: the op contract has these in one pass over memory, forward and backward. */
+ * [+ activation] -> one node: the op contract has these in one pass over memory,
+ * forward and backward. An activation before a max pool comes after it. */
 #include "siamese/op.h"
 
 #include <string.h>
@@ -16,6 +17,35 @@ static int only_reader(const sm_graph *g, int i)
                 reader = k;
             }
     return reader;
+}
+
+/* d, with the name of what stood there. */
+static void move_to(sm_graph *g, sm_node d, int at)
+{
+    d.name = g->node[at].name;
+    g->node[at] = d;
+}
+
+static bool is_activation(const sm_node *d)
+{
+    return d->op == SM_RELU || d->op == SM_ELU;
+}
+
+/* The largest of what an activation made is what it makes of the largest, since
+ * neither ever falls: the pool at first, and the activation, there and back, has
+ * only what the pool leaves. */
+static void pool_first(sm_graph *g, int i)
+{
+    int reader = only_reader(g, i);
+    if (reader < 0 || g->node[reader].op != SM_MAXPOOL)
+        return;
+    sm_node act = g->node[i], pool = g->node[reader];
+    pool.in[0] = act.in[0];
+    act.in[0] = i;
+    act.shape = pool.shape;
+    act.width = pool.width;
+    move_to(g, pool, i);
+    move_to(g, act, reader);
 }
 
 /* What node a, the reader of batchnorm d at node i, adds to it; -1 when that
@@ -41,18 +71,6 @@ static void take_concat(sm_graph *g, sm_node *d, int i)
     memcpy(d->in, above->in, sizeof d->in);
     d->inputs = d->blocks = above->inputs;
     above->inputs = 0;
-}
-
-static bool is_activation(const sm_node *d)
-{
-    return d->op == SM_RELU || d->op == SM_ELU;
-}
-
-/* d, with the name of what stood there. */
-static void move_to(sm_graph *g, sm_node d, int at)
-{
-    d.name = g->node[at].name;
-    g->node[at] = d;
 }
 
 /* Moves the batchnorm at node i to the last op that it can take in, where all
@@ -93,6 +111,9 @@ static void fuse_conv(sm_graph *g, int i)
 void sm_graph_fuse(sm_graph *g)
 {
     int place[SM_MAX_NODES], kept = 0;
+    for (int i = 0; i < g->nodes; i++)
+        if (is_activation(&g->node[i]))
+            pool_first(g, i);
     for (int i = 0; i < g->nodes; i++) { /* one that was fused is met again at its new place */
         const sm_node *d = &g->node[i];
         if (d->op == SM_BATCHNORM && d->inputs == 1 && d->act == KN_ACT_NONE && d->blocks == 1)

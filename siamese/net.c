@@ -13,6 +13,63 @@ static float *place(float *base, size_t *end, size_t rows, size_t width)
     return base ? base + start : NULL;
 }
 
+/* ---- gradients share memory ------------------------------------------------------------- */
+
+/* Backward goes from the last node to the first: the gradient of a node lives from
+ * its last reader, who writes it first, until the node itself has passed it on.
+ * Then another takes its place: half the memory, and what is still in a cache is
+ * written to. */
+typedef struct places {
+    int of[SM_MAX_NODES];       /* node -> place */
+    size_t width[SM_MAX_NODES]; /* of each place */
+    bool taken[SM_MAX_NODES];
+    int count;
+} places;
+
+/* By how much place k would have to be widened. */
+static size_t growth(const places *p, int k, size_t width)
+{
+    return width > p->width[k] ? width - p->width[k] : 0;
+}
+
+/* The free place that grows least, the narrowest of those; or a new one. */
+static int find_place(places *p, size_t width)
+{
+    int best = -1;
+    for (int k = 0; k < p->count; k++) {
+        if (p->taken[k])
+            continue;
+        size_t more = growth(p, k, width), least = best < 0 ? SIZE_MAX : growth(p, best, width);
+        if (more < least || (more == least && p->width[k] < p->width[best]))
+            best = k;
+    }
+    best = best < 0 ? p->count++ : best;
+    p->width[best] += growth(p, best, width);
+    p->taken[best] = true;
+    return best;
+}
+
+static void share_places(places *p, const sm_graph *g)
+{
+    int last = g->nodes - 1;
+    bool placed[SM_MAX_NODES] = {false};
+    *p = (places){0};
+    p->of[last] = find_place(p, g->node[last].width);
+    for (int i = last; i > 0; i--) {
+        const sm_node *d = &g->node[i];
+        bool given = false; /* its own place, to its first input */
+        for (int k = 0; k < d->inputs; k++) {
+            int in = d->in[k];
+            if (placed[in])
+                continue;
+            given |= k == 0 && sm_kinds[d->op].in_place && d->blocks <= 1;
+            p->of[in] = k == 0 && given ? p->of[i] : find_place(p, g->node[in].width);
+            placed[in] = true;
+        }
+        p->taken[p->of[i]] = given;
+    }
+}
+
 /* Lays the block out: returns its floats and, once there is one, sets the
  * pointers into it. */
 static size_t lay_out(sm_net *n, bool train)
@@ -21,14 +78,20 @@ static size_t lay_out(sm_net *n, bool train)
     size_t end = 0;
     n->params = place(n->block, &end, 1, g->params);
     n->stats = place(n->block, &end, 1, g->stats);
-    if (train)
+    places shared = {0};
+    float *dy[SM_MAX_NODES];
+    if (train) {
         n->grads = place(n->block, &end, 1, g->params);
+        share_places(&shared, g);
+    }
+    for (int k = 0; k < shared.count; k++)
+        dy[k] = place(n->block, &end, n->rows, shared.width[k]);
     for (int i = 0; i < g->nodes; i++) {
         sm_cell *c = &n->cell[i];
         size_t width = g->node[i].width, channels = g->node[i].shape.c;
         c->y = place(n->block, &end, n->rows, width);
         if (train) {
-            c->dy = place(n->block, &end, n->rows, width);
+            c->dy = dy[shared.of[i]];
             c->saved = place(n->block, &end, sm_kinds[g->node[i].op].saved, channels);
         }
     }

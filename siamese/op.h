@@ -39,6 +39,7 @@ typedef struct sm_pass {
 typedef struct sm_kind {
     const char *word;  /* in the text */
     bool reads_above;  /* its first input is the result of the line above */
+    bool in_place;     /* backward may write the gradient of its first input, as wide, over its own */
     bool reads_names;  /* the words after it are the names of its further inputs; else arguments for define */
     kn_act act;
     size_t saved;      /* see sm_cell */

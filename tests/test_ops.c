@@ -146,16 +146,17 @@ static void bn_infer(rig *r, const size_t s[3], int v)
     r->be->bn_infer(r->be, y, ldy, mean, var, x, gamma, beta, res, (kn_act)(v % 3), N, C);
 }
 
-/* v: act; then no dres, dres, dres added to, dres is dy, gaps in dy and y; each
- * with acc 0 and 1 */
+/* v: act; then no dres, dres, dres added to, dres is dy, gaps in dy and y, each
+ * with acc 0 and 1; dx is dy, with dres and without */
 static void bn_backward(rig *r, const size_t s[3], int v)
 {
-    int kind = v / 3 % 5, acc = v / 15;
+    int kind = v / 3 % 6, second = v / 18, acc = second && kind != 5;
     size_t N = s[0], C = s[1], ldy = C + (kind == 4 ? 3 : 0);
     r->tol = 2e-5;
-    float *dx = rig_acc(r, N * C, acc), *dgamma = rig_out(r, C), *dbeta = rig_out(r, C);
-    float *dy = kind == 3 ? rig_inout(r, N * C, -1, 1) : rig_in(r, N * ldy, -1, 1);
-    float *dres = kind == 0 ? NULL : kind == 3 ? dy : rig_acc(r, N * C, kind == 2);
+    float *dy = kind == 3 || kind == 5 ? rig_inout(r, N * C, -1, 1) : rig_in(r, N * ldy, -1, 1);
+    float *dx = kind == 5 ? dy : rig_acc(r, N * C, acc), *dgamma = rig_out(r, C), *dbeta = rig_out(r, C);
+    bool no_dres = kind == 0 || (kind == 5 && second);
+    float *dres = no_dres ? NULL : kind == 3 ? dy : rig_acc(r, N * C, kind == 2);
     float *x = rig_in(r, N * C, 2, 4), *y = rig_in(r, N * ldy, -1, 1), *mean = rig_in(r, C, 2.5f, 3.5f);
     float *rstd = rig_in(r, C, 0.5f, 2), *gamma = rig_in(r, C, -1, 1);
     r->be->bn_backward(r->be, dx, dres, dgamma, dbeta, dy, x, y, ldy, mean, rstd, gamma, (kn_act)(v % 3), N, C, acc,
@@ -397,7 +398,7 @@ static const struct {
 } ops[] = {
     OP(gemm, 8),       OP(bias_forward, 1), OP(bias_backward, 1), OP(copy2d, 4),      OP(add, 3),       OP(gather, 1),
     OP(act_forward, 3), OP(act_backward, 9), OP(dropout, 3),       OP(bn_forward, 12), OP(bn_infer, 12),
-    OP(bn_backward, 30),
+    OP(bn_backward, 36),
     OP(conv_forward, 3 * CONV_WINDOWS), OP(conv_backward_x, 2 * CONV_WINDOWS), OP(conv_backward_w, CONV_WINDOWS),
     OP(maxpool_forward, POOL_WINDOWS), OP(maxpool_backward, 2 * POOL_WINDOWS),
     OP(avgpool_forward, POOL_WINDOWS), OP(avgpool_backward, 2 * POOL_WINDOWS),

@@ -4,7 +4,7 @@
 
 #include "kernels/rng.h"
 
-enum { NEAREST_QUERIES = 16, NEAREST_K = 10, BAG = 8, GROUPS = 16 };
+enum { NEAREST_QUERIES = 16, NEAREST_K = 10, BAG = 8, GROUPS = 16, SIDE = 8 /* of images */ };
 #define BATCH(rows) ((rows) < 256 ? (rows) : 256) /* batch_loss grows with its square */
 
 /* ---- buffers ------------------------------------------------------------------- */
@@ -51,9 +51,17 @@ static int fill_index(bench_buffers *b, kn_error *err)
     return b->index && b->start && b->group ? 0 : -1;
 }
 
+static kn_window window(size_t channels, size_t size, size_t stride, size_t pad)
+{
+    size_t P = (SIDE + 2 * pad - size) / stride + 1;
+    return (kn_window){.H = SIDE, .W = SIDE, .C = channels, .KH = size, .KW = size, .stride = stride, .pad = pad,
+                       .dilation = 1, .P = P, .Q = P};
+}
+
 int bench_open(bench_buffers *b, kn_backend *be, size_t rows, size_t width, kn_error *err)
 {
-    *b = (bench_buffers){.be = be, .rows = rows, .width = width};
+    *b = (bench_buffers){.be = be, .rows = rows, .width = width, .conv = window(width, 3, 1, 1),
+                         .halves = window(width, 2, 2, 0)};
     float **big[] = {&b->a, &b->b, &b->c, &b->d, &b->e, &b->f};
     bool ok = true;
     for (uint32_t i = 0; i < 6; i++)
@@ -62,6 +70,8 @@ int bench_open(bench_buffers *b, kn_backend *be, size_t rows, size_t width, kn_e
         ok = (b->p[i] = filled(be, width * width, 8 + i, err)) && ok;
     for (uint32_t i = 0; i < 8; i++)
         ok = (b->channel[i] = filled(be, width, 16 + i, err)) && ok;
+    for (uint32_t i = 0; i < 2; i++)
+        ok = (b->filter[i] = filled(be, 9 * width * width, 24 + i, err)) && ok;
     ok = ok && !fill_index(b, err) && (b->step = be->alloc(be, sizeof *b->step, err));
     if (ok) {
         kn_step step = {.lr = 1e-9f, .bias1 = 1, .bias2 = 1, .count = 1};
@@ -82,6 +92,8 @@ void bench_close(bench_buffers *b)
         be->dealloc(be, b->p[i]);
     for (int i = 0; i < 8; i++)
         be->dealloc(be, b->channel[i]);
+    for (int i = 0; i < 2; i++)
+        be->dealloc(be, b->filter[i]);
 }
 
 /* ---- timing ------------------------------------------------------------------------ */
@@ -166,6 +178,16 @@ OP(nearest)
     BE->nearest(BE, b->c, (uint32_t *)(void *)b->d, b->b, b->a, KN_EUCLIDEAN, NEAREST_QUERIES, N, C, NEAREST_K);
 }
 
+#define IMAGES (N / (SIDE * SIDE))
+OP(conv_forward) { BE->conv_forward(BE, b->c, b->a, b->filter[0], NULL, KN_ACT_RELU, &b->conv, IMAGES, C); }
+OP(conv_backward_x) { BE->conv_backward_x(BE, b->c, b->a, b->filter[0], &b->conv, IMAGES, C, 0); }
+OP(conv_backward_w) { BE->conv_backward_w(BE, b->filter[1], b->a, b->b, &b->conv, IMAGES, C); }
+OP(maxpool_forward) { BE->maxpool_forward(BE, b->c, b->a, &b->halves, IMAGES); }
+OP(maxpool_backward) { BE->maxpool_backward(BE, b->d, b->b, b->a, b->c, &b->halves, IMAGES, 0); }
+OP(avgpool_forward) { BE->avgpool_forward(BE, b->c, b->a, &b->halves, IMAGES); }
+OP(avgpool_backward) { BE->avgpool_backward(BE, b->d, b->b, &b->halves, IMAGES, 0); }
+
+static double conv_flops(double rows, double width) { return 18 * rows * width * width; }
 static double product_flops(double rows, double width) { return 2 * rows * width * width; }
 /* Of each of N^2 pairs: a distance and a gradient, of 3 operations a number. */
 static double batch_flops(double rows, double width) { return 6 * BATCH(rows) * BATCH(rows) * width; }
@@ -198,5 +220,12 @@ const bench_op bench_ops[] = {
     {"adam", adam, NULL, 0, 7},
     {"sgd", sgd, NULL, 0, 5},
     {"nearest 16, k 10", nearest, nearest_flops, 1, 0},
+    {"conv 3x3 + relu", conv_forward, conv_flops, 2, 9},
+    {"conv 3x3 d input", conv_backward_x, conv_flops, 2, 9},
+    {"conv 3x3 d weight", conv_backward_w, conv_flops, 2, 9},
+    {"maxpool 2x2", maxpool_forward, NULL, 1.25, 0},
+    {"maxpool 2x2 d", maxpool_backward, NULL, 2.5, 0},
+    {"avgpool 2x2", avgpool_forward, NULL, 1.25, 0},
+    {"avgpool 2x2 d", avgpool_backward, NULL, 1.25, 0},
     {NULL, NULL, NULL, 0, 0},
 };

@@ -10,9 +10,11 @@ typedef struct bench_buffers { /* device memory that every op finds its operands
     float *a, *b, *c, *d, *e, *f; /* [rows * width] each */
     float *p[4];                  /* [width * width] each: parameters, gradients, moments */
     float *channel[8];            /* [width] each */
+    float *filter[2];             /* [width, 3, 3, width] each */
     uint32_t *index;              /* [rows]: all rows, in a drawn order */
     uint32_t *start, *group;      /* bags of them; [rows], below 16 */
     kn_step *step;
+    kn_window conv, halves;       /* of images whose pixels are the rows: 3x3, and pools of 2x2 */
     size_t rows, width;
 } bench_buffers;
 

@@ -14,7 +14,8 @@ static int64_t rows = 1024, width = 128;
 static const char *what = "all";
 
 static const tool_option options[] = {
-    {"rows", 0, OPT_INT, &rows, "N", 2, 1 << 20, "rows of the ops' matrices: twice the pairs of a batch"},
+    {"rows", 0, OPT_INT, &rows, "N", 64, 1 << 20,
+     "rows of the ops' matrices: twice the pairs of a batch, pixels of all images"},
     {"width", 0, OPT_INT, &width, "N", 16, 4096, "channels of the ops' matrices"},
     {"what", 0, OPT_CHOICE, &what, "all|ops|steps", 0, 0, "what to time"},
     {NULL, 0, OPT_FLAG, NULL, NULL, 0, 0, NULL},

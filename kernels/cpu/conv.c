@@ -7,9 +7,9 @@
  *
  *  - forward: tasks are units of windows by groups of panels of weights. A row
  *    of y has the same bits whatever rows are around it.
- *  - gradient of x: tasks are whole images; each window adds its row of dy w to
- *    the padded image in order (the transposed product: no multiplication by
- *    zeros of a stride or a border).
+ *  - gradient of x: without a stride, a convolution of dy. Else tasks are whole
+ *    images; each window adds its row of dy w to the padded image in order (the
+ *    transposed product: no multiplication by zeros of a stride).
  *  - gradient of w: units are cut into at most TASKS parts, each with sums of its
  *    own, which are added in order.
  *
@@ -229,7 +229,7 @@ static void times_panel(const conv *c, kn_conv_rows t)
     for (size_t s = 0; s < c->segments; s += t.segments) {
         size_t k = 0;
         t.segment = c->segment + s;
-        t.acc = s > 0;
+        t.acc = c->acc || s > 0;
         for (t.segments = 0; s + t.segments < c->segments && k + t.segment[t.segments].n <= PART; t.segments++)
             k += t.segment[t.segments].n;
         t.bias = s ? NULL : bias;
@@ -258,20 +258,49 @@ static void forward_task(void *arg, size_t task, int worker)
     }
 }
 
+/* `pack` packs one panel of weights. */
+static void correlate(conv *c, kn_task pack)
+{
+    size_t panel = c->cpu->simd->panel, panels = kn_ceil_div(c->O, panel);
+    c->copied = c->win->pad > 0;
+    c->K = c->win->KH * c->win->KW * c->win->C;
+    if (c->N == 0 || c->O == 0 || !plan(c, true, PART, panels * panel * c->K))
+        return;
+    c->groups = c->units >= TASKS ? 1 : kn_min(panels, kn_ceil_div(TASKS, c->units));
+    kn_parallel(c->cpu->pool, panels, pack, c);
+    kn_parallel(c->cpu->pool, c->units * c->groups, forward_task, c);
+}
+
 static void conv_forward(kn_backend *be, float *y, const float *x, const float *w, const float *bias, kn_act act,
                          const kn_window *win, size_t N, size_t O)
 {
-    conv c = {.cpu = kn_cpu_of(be), .win = win, .N = N, .O = O, .K = win->KH * win->KW * win->C, .x = x, .w = w,
-              .bias = bias, .y = y, .act = act, .copied = win->pad > 0};
-    size_t panel = c.cpu->simd->panel, panels = kn_ceil_div(O, panel);
-    if (N == 0 || O == 0 || !plan(&c, true, PART, panels * panel * c.K))
-        return;
-    c.groups = c.units >= TASKS ? 1 : kn_min(panels, kn_ceil_div(TASKS, c.units));
-    kn_parallel(c.cpu->pool, panels, pack_forward_task, &c);
-    kn_parallel(c.cpu->pool, c.units * c.groups, forward_task, &c);
+    conv c = {.cpu = kn_cpu_of(be), .win = win, .N = N, .O = O, .x = x, .w = w, .bias = bias, .y = y, .act = act};
+    correlate(&c, pack_forward_task);
 }
 
 /* ---- gradient of x ------------------------------------------------------------------- */
+
+/* Here c is the way back: its windows lie in dy, its outputs are channels of x. */
+static void pack_flipped_task(void *arg, size_t task, int worker)
+{
+    (void)worker;
+    const conv *c = arg;
+    const kn_simd *simd = c->cpu->simd;
+    size_t k = task * simd->panel, O = c->win->C;
+    float *to = c->packed + k * c->K;
+    for (size_t t = c->win->KH * c->win->KW; t-- > 0; to += simd->panel * O)
+        simd->gemm_pack(to, c->w + t * c->O + k, c->K / O * c->O, 0, kn_min(simd->panel, c->O - k), O);
+}
+
+/* Without a stride the gradient is a convolution too, of dy with the weights
+ * turned half around: nothing is added up in memory. */
+static bool turns_around(kn_window *back, const kn_window *win, size_t O)
+{
+    size_t reach = (win->KH - 1) * win->dilation;
+    *back = (kn_window){.H = win->P, .W = win->Q, .C = O, .KH = win->KH, .KW = win->KW, .stride = 1,
+                        .pad = reach - win->pad, .dilation = win->dilation, .P = win->H, .Q = win->W};
+    return win->stride == 1 && win->KH == win->KW && win->pad <= reach && O > 0;
+}
 
 /* Panels of w[O,K] that no segment's end goes through: [O, panel] each. */
 static void pack_backward_task(void *arg, size_t task, int worker)
@@ -347,6 +376,12 @@ static void conv_backward_x(kn_backend *be, float *dx, const float *dy, const fl
               .dx = dx, .acc = acc, .copied = win->pad > 0};
     if (is_product(win)) {
         be->gemm(be, dx, dy, w, 0, 0, N * win->P * win->Q, c.K, O, acc);
+        return;
+    }
+    kn_window back;
+    if (turns_around(&back, win, O)) {
+        correlate(&(conv){.cpu = c.cpu, .win = &back, .N = N, .O = win->C, .x = dy, .w = w, .y = dx, .acc = acc},
+                  pack_flipped_task);
         return;
     }
     size_t wide = win->KH * win->KW * kn_ceil_div(win->C, c.cpu->simd->panel) * c.cpu->simd->panel;
