@@ -53,6 +53,15 @@ typedef struct kn_window {
     size_t P, Q;      /* the result: height, width; its channels are the op's */
 } kn_window;
 
+/* What stands side by side before a batchnorm: columns x[N,C] and their gradient
+ * dx[N,C], added to when acc. */
+typedef struct kn_block {
+    const float *x;
+    float *dx;
+    size_t C;
+    int acc;
+} kn_block;
+
 /* Inside every square root of a distance: d = sqrt(sum (a-b)^2 + KN_EPS_DIST).
  * At a = b the distance is sqrt(KN_EPS_DIST) = 1e-6 and its gradient is 0, not
  * 0/0. Cosine divides by max(|a||b|, KN_EPS_DIST). */
@@ -200,7 +209,17 @@ struct kn_backend {
      * where |a||b| <= eps (a zero vector has no direction) is 0. */
     void (*pair_loss)(kn_backend *be, float *loss, float *d, float *dz, const float *z, const float *y,
                       kn_distance kind, kn_pair_loss loss_kind, float margin, size_t B, size_t D);
-    /* The same between any two rows of a batch: z[N,D], group[N]. With l(d) of the
+    /* The end of a step on twins in one op. The same as, one after the other,
+     *   bn_forward of each of the `blocks` blocks into its columns of z[2B,D], D
+     *     the sum of their C, without residual and activation,
+     *   pair_loss of z,
+     *   bn_backward of each from its columns of dz[2B,D],
+     * but z, dz and saved[2D] are room: what they hold afterwards is left open. */
+    void (*bn_pair_loss)(kn_backend *be, float *loss, float *d, float *dgamma, float *dbeta, float *running_mean,
+                         float *running_var, float *z, float *dz, float *saved, const kn_block *block, size_t blocks,
+                         const float *gamma, const float *beta, const float *y, kn_distance kind,
+                         kn_pair_loss loss_kind, float margin, float momentum, size_t B, size_t D);
+    /* Pairs of any two rows of a batch: z[N,D], group[N]. With l(d) of the
      * formulas above, at y = 1 for the S pairs i < j of one group and y = 0 for
      * the T others, the loss is `share` times the mean of l over the former plus
      * 1 - share times its mean over the latter:

@@ -207,30 +207,64 @@ float *sm_net_stats(sm_net *n)
     return n->stats;
 }
 
-static void forward(sm_net *n, const sm_pass *p)
+/* Nodes 1 .. end-1. */
+static void forward(sm_net *n, int end, const sm_pass *p)
 {
     sm_pass still = *p;
     still.infer = true;
-    for (int i = 1; i < n->graph->nodes; i++)
+    for (int i = 1; i < end; i++)
         sm_kinds[n->graph->node[i].op].forward(n, i, n->cell[i].still ? &still : p);
+}
+
+/* Nodes end-1 .. 1. */
+static void backward(sm_net *n, int end, const sm_pass *p)
+{
+    for (int i = end - 1; i > 0; i--)
+        if (n->cell[i].needed)
+            sm_kinds[n->graph->node[i].op].backward(n, i, p);
+}
+
+static void nothing_written(sm_net *n)
+{
+    for (int i = 0; i < n->graph->nodes; i++)
+        n->cell[i].written = false;
 }
 
 void sm_net_forward(sm_net *n, size_t rows, const kn_step *step, uint64_t seed)
 {
-    forward(n, &(sm_pass){.rows = rows, .step = step, .seed = seed});
+    forward(n, n->graph->nodes, &(sm_pass){.rows = rows, .step = step, .seed = seed});
 }
 
 void sm_net_infer(sm_net *n, size_t rows)
 {
-    forward(n, &(sm_pass){.rows = rows, .infer = true});
+    forward(n, n->graph->nodes, &(sm_pass){.rows = rows, .infer = true});
 }
 
 void sm_net_backward(sm_net *n, size_t rows, const kn_step *step, uint64_t seed)
 {
+    nothing_written(n);
+    backward(n, n->graph->nodes, &(sm_pass){.rows = rows, .step = step, .seed = seed});
+}
+
+/* A batchnorm of pixels is of no vector: a row of z would be a pixel's. */
+static bool ends_in_batchnorm(const sm_net *n)
+{
+    const sm_node *d = &n->graph->node[n->graph->nodes - 1];
+    return d->op == SM_BATCHNORM && d->act == KN_ACT_NONE && d->inputs == d->blocks && sm_pixels_of(d) == 1 &&
+           !n->cell[n->graph->nodes - 1].still;
+}
+
+void sm_net_step_pairs(sm_net *n, float *loss, float *d, const float *y, kn_distance distance, kn_pair_loss kind,
+                       float margin, size_t rows, const kn_step *step, uint64_t seed)
+{
     const sm_pass p = {.rows = rows, .step = step, .seed = seed};
-    for (int i = 0; i < n->graph->nodes; i++)
-        n->cell[i].written = false;
-    for (int i = n->graph->nodes - 1; i > 0; i--)
-        if (n->cell[i].needed)
-            sm_kinds[n->graph->node[i].op].backward(n, i, &p);
+    int nodes = n->graph->nodes, end = ends_in_batchnorm(n) ? nodes - 1 : nodes;
+    forward(n, end, &p);
+    nothing_written(n);
+    if (end < nodes)
+        sm_batchnorm_pairs(n, end, &p, loss, d, y, distance, kind, margin);
+    else
+        n->be->pair_loss(n->be, loss, d, sm_net_output_grad(n), sm_net_output(n), y, distance, kind, margin, rows / 2,
+                         n->graph->output_width);
+    backward(n, end, &p);
 }

@@ -21,14 +21,11 @@ int sm_objective_check(sm_target target, sm_loss loss, kn_error *err)
     return fits ? 0 : kn_fail(err, "the loss %s is not for %s", sm_loss_words[loss], what[target]);
 }
 
-void sm_objective(kn_backend *be, float *loss, float *distance, float *dz, const float *z, const void *target,
-                  sm_target kind, const sm_train_options *o, size_t items, size_t width)
+void sm_objective(kn_backend *be, float *loss, float *dz, const float *z, const void *target, sm_target kind,
+                  const sm_train_options *o, size_t items, size_t width)
 {
     switch (kind) {
-    case SM_PAIRS:
-        be->pair_loss(be, loss, distance, dz, z, target, o->distance, (kn_pair_loss)o->loss, (float)o->margin, items,
-                      width);
-        break;
+    case SM_PAIRS: break; /* sm_net_step_pairs */
     case SM_GROUPS:
         be->batch_loss(be, loss, dz, z, target, o->distance, (kn_pair_loss)o->loss, (float)o->margin, SAME_SHARE, items,
                        width);

@@ -93,6 +93,11 @@ static inline int sm_acc_of(sm_cell *c)
     return acc;
 }
 
+/* A batchnorm at the output, there and back in one with the loss of pairs (the
+ * backend's bn_pair_loss). */
+void sm_batchnorm_pairs(sm_net *n, int i, const sm_pass *p, float *loss, float *d, const float *y,
+                        kn_distance distance, kn_pair_loss kind, float margin);
+
 /* "linear takes nothing behind it" */
 int sm_no_arguments(const sm_node *d, int args, kn_error *err);
 

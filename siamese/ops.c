@@ -141,6 +141,23 @@ static void batchnorm_backward(sm_net *n, int i, const sm_pass *p)
     }
 }
 
+void sm_batchnorm_pairs(sm_net *n, int i, const sm_pass *p, float *loss, float *d, const float *y,
+                        kn_distance distance, kn_pair_loss kind, float margin)
+{
+    const sm_node *node = sm_node_of(n, i);
+    sm_cell *out = &n->cell[i];
+    kn_block block[SM_MAX_INPUTS];
+    size_t C = node->shape.c;
+    const float *gamma = n->params + node->param;
+    float *mean = n->stats + node->stat, *dgamma = n->grads + node->param;
+    for (int k = 0; k < node->blocks; k++) {
+        sm_cell *x = sm_input_of(n, i, k);
+        block[k] = (kn_block){.x = x->y, .dx = x->dy, .C = sm_node_of(n, node->in[k])->shape.c, .acc = sm_acc_of(x)};
+    }
+    n->be->bn_pair_loss(n->be, loss, d, dgamma, dgamma + C, mean, mean + C, out->y, out->dy, out->saved, block,
+                        (size_t)node->blocks, gamma, gamma + C, y, distance, kind, margin, BN_MOMENTUM, p->rows / 2, C);
+}
+
 /* ---- relu, elu -------------------------------------------------------------------------- */
 
 static void act_forward(sm_net *n, int i, const sm_pass *p)

@@ -130,9 +130,13 @@ float *sm_net_grads(sm_net *n);
 float *sm_net_stats(sm_net *n);
 /* Training mode: batch statistics, dropout drawn with step (device memory).
  * backward follows a forward of the same rows, step and seed, and overwrites
- * all gradients. None of the three allocates; all may be recorded. */
+ * all gradients. None of these allocates; all may be recorded. */
 void sm_net_forward(sm_net *n, size_t rows, const kn_step *step, uint64_t seed);
 void sm_net_backward(sm_net *n, size_t rows, const kn_step *step, uint64_t seed);
+/* forward, the backend's pair_loss of the output, backward. Where a batchnorm is
+ * last, it and the loss are one op, and output and output_grad are left open. */
+void sm_net_step_pairs(sm_net *n, float *loss, float *d, const float *y, kn_distance distance, kn_pair_loss kind,
+                       float margin, size_t rows, const kn_step *step, uint64_t seed);
 /* Running statistics, no dropout. */
 void sm_net_infer(sm_net *n, size_t rows);
 

@@ -152,15 +152,23 @@ static void step_ops(void *arg)
     const sized *z = arg;
     sm_stepper *s = z->s;
     kn_backend *be = s->be;
+    const sm_train_options *o = s->o;
     const float *table = s->table ? s->table : s->task->table;
     if (table)
         be->gather(be, sm_net_input(s->net), table, rows_of(s, s->device), z->rows, s->task->dim);
-    sm_net_forward(s->net, z->rows, &s->device->step, s->o->seed);
-    sm_objective(be, s->loss, s->distance, sm_net_output_grad(s->net), sm_net_output(s->net), targets_of(s->device),
-                 s->task->target, s->o, z->items, s->graph->output_width);
+    const kn_step *step = &s->device->step;
+    const float *target = targets_of(s->device);
+    if (s->task->target == SM_PAIRS) {
+        sm_net_step_pairs(s->net, s->loss, s->distance, target, o->distance, (kn_pair_loss)o->loss, (float)o->margin,
+                          z->rows, step, o->seed);
+    } else {
+        sm_net_forward(s->net, z->rows, step, o->seed);
+        sm_objective(be, s->loss, sm_net_output_grad(s->net), sm_net_output(s->net), target, s->task->target, o,
+                     z->items, s->graph->output_width);
+        sm_net_backward(s->net, z->rows, step, o->seed);
+    }
     be->sum(be, s->sum, s->loss, z->items);
     be->add(be, s->total, s->total, s->sum, 1);
-    sm_net_backward(s->net, z->rows, &s->device->step, s->o->seed);
     update(s);
 }
 

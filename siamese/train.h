@@ -47,10 +47,11 @@ sm_model *sm_train_task(const sm_task *task, const sm_train_options *o, const sm
 
 /* Does the loss go with the target? */
 int sm_objective_check(sm_target target, sm_loss loss, kn_error *err);
-/* loss[items] and dz of a batch, by ops of the contract; loss sums to `items`
- * times the mean, but for SM_GROUPS, where it sums to the mean. */
-void sm_objective(kn_backend *be, float *loss, float *distance, float *dz, const float *z, const void *target,
-                  sm_target kind, const sm_train_options *o, size_t items, size_t width);
+/* loss[items] and dz of a batch, by ops of the contract, for all but SM_PAIRS
+ * (sm_net_step_pairs does these); loss sums to `items` times the mean, but for
+ * SM_GROUPS, where it sums to the mean. */
+void sm_objective(kn_backend *be, float *loss, float *dz, const float *z, const void *target, sm_target kind,
+                  const sm_train_options *o, size_t items, size_t width);
 /* Loss, AUC and metrics of pairs at these distances; as sm_evaluate, at 0.5. */
 int sm_judge_pairs(sm_judgement *j, const float *d, const float *label, size_t n, const sm_train_options *o,
                    kn_error *err);

@@ -74,6 +74,14 @@ float *rig_out(rig *r, size_t n)
     return deal(r, x, n, true);
 }
 
+float *rig_room(rig *r, size_t n)
+{
+    float *device = rig_out(r, n);
+    r->arg[r->args - 1].out = false;
+    r->arg[r->args - 1].room = true;
+    return device;
+}
+
 uint32_t *rig_out_words(rig *r, size_t n)
 {
     float *device = rig_out(r, n);
@@ -100,7 +108,7 @@ static void check_arg(const rig *r, int i, const float *block, const char *what)
         if (memcmp(&block[g], &guard_value, sizeof guard_value) ||
             memcmp(&block[GUARD + n + g], &guard_value, sizeof guard_value))
             fail_msg("%s on %s: argument %d of %zu was written outside its bounds", what, r->be->name, i, n);
-    if (!r->arg[i].out && n && memcmp(r->arg[i].host, r->arg[i].start, n * sizeof(float)))
+    if (!r->arg[i].out && !r->arg[i].room && n && memcmp(r->arg[i].host, r->arg[i].start, n * sizeof(float)))
         fail_msg("%s on %s: argument %d is const and was written", what, r->be->name, i);
     for (size_t k = 0; r->arg[i].out && !r->arg[i].words && k < n; k++)
         if (r->arg[i].infinite ? isnan(r->arg[i].host[k]) : !isfinite(r->arg[i].host[k]))

@@ -24,6 +24,7 @@ typedef struct rig {
         bool out;
         bool words;   /* not floats: compared bit by bit */
         bool infinite; /* may be */
+        bool room;     /* what the op leaves there is not looked at */
     } arg[RIG_ARGS];
 } rig;
 
@@ -34,6 +35,7 @@ float *rig_values(rig *r, const void *values, size_t n); /* these 4-byte values 
 /* n numbers that the op writes: NaN when it must not read them first. */
 float *rig_out(rig *r, size_t n);
 uint32_t *rig_out_words(rig *r, size_t n);
+float *rig_room(rig *r, size_t n);   /* n floats to work in */
 float *rig_inout(rig *r, size_t n, float lo, float hi);
 static inline float *rig_acc(rig *r, size_t n, int acc)
 {

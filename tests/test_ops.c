@@ -189,6 +189,28 @@ static void pair_loss(rig *r, const size_t s[3], int v)
     r->be->pair_loss(r->be, loss, d, dz, z, y, (kn_distance)(v % 3), (kn_pair_loss)(v / 3), margin, B, D);
 }
 
+/* v: distance, loss; one block, or three of which two are added to */
+static void bn_pair_loss(rig *r, const size_t s[3], int v)
+{
+    size_t B = s[0], D = s[1], N = 2 * B, blocks = v / 6 ? 3 : 1;
+    kn_distance kind = (kn_distance)(v % 3);
+    float label[8192];
+    for (size_t i = 0; i < B; i++)
+        label[i] = (float)kn_rng_below(&r->rng, 2);
+    r->tol = 1e-4 + 1e-7 * (double)D; /* dx is a difference of large numbers */
+    float *loss = rig_out(r, B), *d = rig_out(r, B), *dgamma = rig_out(r, D), *dbeta = rig_out(r, D);
+    float *running_mean = rig_inout(r, D, -1, 1), *running_var = rig_inout(r, D, 0.1f, 1);
+    float *z = rig_room(r, N * D), *dz = rig_room(r, N * D), *saved = rig_room(r, 2 * D);
+    float *x = rig_in(r, N * D, -2, 2), *dx = rig_inout(r, N * D, -1, 1);
+    float *beta = rig_in(r, D, -1, 1), *y = rig_values(r, label, B);
+    float *gamma = rig_in(r, D, 0.5f, 1); /* not so small that L1's a > b is a matter of rounding */
+    kn_block block[3];
+    for (size_t k = 0, c = 0; k < blocks; c += block[k++].C) /* side by side in memory */
+        block[k] = (kn_block){.x = x + N * c, .dx = dx + N * c, .C = D * (k + 1) / blocks - c, .acc = k > 0};
+    r->be->bn_pair_loss(r->be, loss, d, dgamma, dbeta, running_mean, running_var, z, dz, saved, block, blocks, gamma,
+                        beta, y, kind, (kn_pair_loss)(v / 3 % 2), margin_of(kind, D), 0.1f, B, D);
+}
+
 /* N words below `end`, in device memory. */
 static const uint32_t *words_below(rig *r, size_t N, uint32_t end)
 {
@@ -403,7 +425,8 @@ static const struct {
     OP(maxpool_forward, POOL_WINDOWS), OP(maxpool_backward, 2 * POOL_WINDOWS),
     OP(avgpool_forward, POOL_WINDOWS), OP(avgpool_backward, 2 * POOL_WINDOWS),
     OP(bag, 2),        OP(batch_loss, 6),   OP(softmax_loss, 2),  OP(value_loss, 2),
-    OP(distance, 3),   OP(pair_loss, 6),    OP(sum, 1),           OP(adam, 2),        OP(sgd, 4),       OP(nearest, 5),
+    OP(distance, 3),   OP(pair_loss, 6),    OP(bn_pair_loss, 12), OP(sum, 1),         OP(adam, 2),      OP(sgd, 4),
+    OP(nearest, 5),
 };
 enum { OPS = sizeof ops / sizeof *ops };
 
@@ -480,7 +503,8 @@ static const struct {
     {"gemm", {520, 130, 1030}, 7},  {"bias_backward", {900, 130, 0}, 0}, {"bn_forward", {900, 130, 0}, 10},
     {"bn_forward", {20000, 5, 0}, 4}, {"bn_backward", {900, 130, 0}, 7},
     {"bn_backward", {900, 130, 0}, 13}, {"dropout", {900, 130, 7}, 0},
-    {"pair_loss", {900, 130, 0}, 0}, {"sum", {900, 1300, 0}, 0}, {"adam", {900, 130, 0}, 1},
+    {"pair_loss", {900, 130, 0}, 0}, {"bn_pair_loss", {900, 130, 0}, 7}, {"bn_pair_loss", {50, 9000, 0}, 3},
+    {"sum", {900, 1300, 0}, 0}, {"adam", {900, 130, 0}, 1},
     {"bag", {2000, 130, 500}, 1}, {"bag", {7, 300, 900}, 0}, {"batch_loss", {255, 130, 20}, 1},
     {"batch_loss", {130, 300, 2}, 3}, {"batch_loss", {129, 64, 9}, 5}, {"softmax_loss", {900, 130, 0}, 1},
     {"value_loss", {900, 130, 0}, 1},

@@ -14,7 +14,8 @@ typedef struct bn {
     const kn_simd *simd;
     float *y, *dx, *dres;
     const float *dy, *x, *out, *res;
-    const float *mean, *scale, *beta, *mean_g, *slope;
+    const float *mean, *scale, *beta;
+    kn_bn_line line;
     float *part[2]; /* [blocks, C]: sums of each block of rows */
     kn_act act;
     size_t N, C, ldy, panels, block; /* ldy: of y, or of dy and out; block: rows of a block of the first round */
@@ -51,18 +52,17 @@ static void apply(kn_cpu *cpu, bn *p)
     kn_parallel(cpu->pool, kn_ceil_div(p->N, kn_block_rows(p->C)), apply_task, p);
 }
 
-static void bn_forward(kn_backend *be, float *y, size_t ldy, float *mean, float *rstd, float *running_mean,
-                       float *running_var, const float *x, const float *gamma, const float *beta, const float *res,
-                       float momentum, kn_act act, size_t N, size_t C)
+size_t kn_bn_room(size_t N, size_t C)
 {
-    kn_cpu *cpu = kn_cpu_of(be);
-    size_t block = block_of(N), blocks = N ? kn_ceil_div(N, block) : 0;
-    float *room = kn_cpu_scratch(cpu, (2 * blocks + 1) * C);
-    if (!room || N == 0 || C == 0)
-        return;
-    float *m2 = room + blocks * C, *scale = m2 + blocks * C;
-    bn p = {.simd = cpu->simd, .y = y, .x = x, .res = res, .mean = mean, .scale = scale, .beta = beta,
-            .part = {room, m2}, .act = act, .N = N, .C = C, .ldy = ldy, .panels = kn_ceil_div(C, COLUMNS),
+    return 2 * (N ? kn_ceil_div(N, block_of(N)) : 0) * C;
+}
+
+void kn_bn_stats(kn_cpu *cpu, float *mean, float *rstd, float *scale, float *running_mean, float *running_var,
+                 float *room, const float *x, const float *gamma, float momentum, size_t N, size_t C)
+{
+    size_t block = block_of(N), blocks = kn_ceil_div(N, block);
+    float *m2 = room + blocks * C;
+    bn p = {.simd = cpu->simd, .x = x, .part = {room, m2}, .N = N, .C = C, .panels = kn_ceil_div(C, COLUMNS),
             .block = block};
     kn_parallel(cpu->pool, blocks * p.panels, stats_task, &p);
     for (size_t b = 1; b < blocks; b++)
@@ -74,7 +74,19 @@ static void bn_forward(kn_backend *be, float *y, size_t ldy, float *mean, float 
         running_mean[c] = (1 - momentum) * running_mean[c] + momentum * mean[c];
         running_var[c] = (1 - momentum) * running_var[c] + momentum * (m2[c] / (float)(N > 1 ? N - 1 : 1));
     }
-    apply(cpu, &p);
+}
+
+static void bn_forward(kn_backend *be, float *y, size_t ldy, float *mean, float *rstd, float *running_mean,
+                       float *running_var, const float *x, const float *gamma, const float *beta, const float *res,
+                       float momentum, kn_act act, size_t N, size_t C)
+{
+    kn_cpu *cpu = kn_cpu_of(be);
+    float *scale = kn_cpu_scratch(cpu, C + kn_bn_room(N, C));
+    if (!scale || N == 0 || C == 0)
+        return;
+    kn_bn_stats(cpu, mean, rstd, scale, running_mean, running_var, scale + C, x, gamma, momentum, N, C);
+    apply(cpu, &(bn){.simd = cpu->simd, .y = y, .x = x, .res = res, .mean = mean, .scale = scale, .beta = beta,
+                     .act = act, .N = N, .C = C, .ldy = ldy});
 }
 
 static void bn_infer(kn_backend *be, float *y, size_t ldy, const float *running_mean, const float *running_var,
@@ -108,8 +120,23 @@ static void gradient_task(void *arg, size_t task, int worker)
     const bn *p = arg;
     size_t rows = kn_block_rows(p->C), n = task * rows, i = n * p->C, o = n * p->ldy;
     const float *out = p->act == KN_ACT_NONE ? NULL : p->out + o;
-    p->simd->bn_gradient(p->dx + i, p->dres ? p->dres + i : NULL, p->dy + o, out, p->ldy, p->x + i, p->mean, p->scale,
-                         p->mean_g, p->slope, p->act, kn_min(rows, p->N - n), p->C, p->acc, p->acc_res);
+    p->simd->bn_gradient(p->dx + i, p->dres ? p->dres + i : NULL, p->dy + o, out, p->ldy, p->x + i, p->mean,
+                         p->line.scale, p->line.mean_g, p->line.slope, p->act, kn_min(rows, p->N - n), p->C, p->acc, p->acc_res);
+}
+
+void kn_bn_slopes(kn_cpu *cpu, float *dgamma, float *dbeta, kn_bn_line *line, float *room, const float *sum_g,
+                  const float *sum_gd, size_t parts, const float *rstd, const float *gamma, size_t N, size_t C)
+{
+    float *scale = room, *mean_g = scale + C, *slope = mean_g + C;
+    cpu->simd->sum_rows(dbeta, sum_g, C, parts, C);
+    cpu->simd->sum_rows(dgamma, sum_gd, C, parts, C);
+    for (size_t c = 0; c < C; c++) {
+        dgamma[c] *= rstd[c];
+        scale[c] = gamma[c] * rstd[c];
+        mean_g[c] = dbeta[c] / (float)N;
+        slope[c] = rstd[c] * dgamma[c] / (float)N;
+    }
+    *line = (kn_bn_line){scale, mean_g, slope};
 }
 
 static void bn_backward(kn_backend *be, float *dx, float *dres, float *dgamma, float *dbeta, const float *dy,
@@ -121,19 +148,12 @@ static void bn_backward(kn_backend *be, float *dx, float *dres, float *dgamma, f
     float *room = kn_cpu_scratch(cpu, (2 * blocks + 3) * C);
     if (!room || C == 0)
         return;
-    float *sum_gd = room + blocks * C, *scale = sum_gd + blocks * C, *mean_g = scale + C, *slope = mean_g + C;
-    bn p = {.simd = cpu->simd, .dx = dx, .dres = dres, .dy = dy, .x = x, .out = y, .mean = mean, .scale = scale,
-            .mean_g = mean_g, .slope = slope, .part = {room, sum_gd}, .act = act, .N = N, .C = C, .ldy = ldy,
-            .panels = kn_ceil_div(C, COLUMNS), .block = block, .acc = acc, .acc_res = acc_res};
+    float *sum_gd = room + blocks * C;
+    bn p = {.simd = cpu->simd, .dx = dx, .dres = dres, .dy = dy, .x = x, .out = y, .mean = mean,
+            .part = {room, sum_gd}, .act = act, .N = N, .C = C, .ldy = ldy, .panels = kn_ceil_div(C, COLUMNS),
+            .block = block, .acc = acc, .acc_res = acc_res};
     kn_parallel(cpu->pool, blocks * p.panels, sums_task, &p);
-    cpu->simd->sum_rows(dbeta, room, C, blocks, C);
-    cpu->simd->sum_rows(dgamma, sum_gd, C, blocks, C);
-    for (size_t c = 0; c < C; c++) {
-        dgamma[c] *= rstd[c];
-        scale[c] = gamma[c] * rstd[c];
-        mean_g[c] = dbeta[c] / (float)N;
-        slope[c] = rstd[c] * dgamma[c] / (float)N;
-    }
+    kn_bn_slopes(cpu, dgamma, dbeta, &p.line, sum_gd + blocks * C, room, sum_gd, blocks, rstd, gamma, N, C);
     kn_parallel(cpu->pool, kn_ceil_div(N, kn_block_rows(C)), gradient_task, &p);
 }
 

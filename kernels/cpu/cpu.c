@@ -65,6 +65,7 @@ kn_backend *kn_backend_cpu(kn_pool *pool, kn_error *err)
     kn_cpu_rows(be);
     kn_cpu_batchnorm(be);
     kn_cpu_pair(be);
+    kn_cpu_bn_pair(be);
     kn_cpu_loss(be);
     kn_cpu_nearest(be);
     kn_cpu_optim(be);

@@ -30,6 +30,7 @@ void kn_cpu_gemm(kn_backend *be);
 void kn_cpu_rows(kn_backend *be);        /* rows, elements, activation, dropout */
 void kn_cpu_batchnorm(kn_backend *be);
 void kn_cpu_pair(kn_backend *be);
+void kn_cpu_bn_pair(kn_backend *be);     /* batchnorm and pairs in one */
 void kn_cpu_loss(kn_backend *be);        /* of classes and of values */
 void kn_cpu_conv(kn_backend *be);
 void kn_cpu_pool2d(kn_backend *be);
@@ -60,6 +61,25 @@ static inline size_t kn_block_rows(size_t C)
 {
     return C >= KN_BLOCK ? 1 : KN_BLOCK / (C ? C : 1);
 }
+
+/* ---- batchnorm.c, for what is fused with it ---------------------------------------- */
+
+/* Floats of room that kn_bn_stats needs. */
+size_t kn_bn_room(size_t N, size_t C);
+/* mean[C], rstd[C], scale = gamma rstd and the running statistics, as bn_forward;
+ * N and C over 0. */
+void kn_bn_stats(kn_cpu *cpu, float *mean, float *rstd, float *scale, float *running_mean, float *running_var,
+                 float *room, const float *x, const float *gamma, float momentum, size_t N, size_t C);
+
+/* dx = scale (g - mean_g - (x - mean) slope), [C] each */
+typedef struct kn_bn_line {
+    const float *scale, *mean_g, *slope;
+} kn_bn_line;
+
+/* dgamma, dbeta and, in room[3 C], the line, from `parts` rows each of sums of g
+ * and of g (x - mean), added in order. */
+void kn_bn_slopes(kn_cpu *cpu, float *dgamma, float *dbeta, kn_bn_line *line, float *room, const float *sum_g,
+                  const float *sum_gd, size_t parts, const float *rstd, const float *gamma, size_t N, size_t C);
 
 /* ---- blas.c ------------------------------------------------------------------ */
 

@@ -31,8 +31,8 @@ static void pair_loss_task(void *arg, size_t task, int worker)
     (void)worker;
     const pairs *p = arg;
     size_t i = task * p->rows;
-    p->simd->pair_loss(p->loss, p->d, p->dz, p->z, p->y, p->kind, p->loss_kind, p->margin, i,
-                       kn_min(p->rows, p->B - i), p->B, p->D);
+    p->simd->pair_loss(p->loss, p->d, p->dz, p->z, p->y, p->kind, p->loss_kind, p->margin,
+                       1 / (float)p->B, i, kn_min(p->rows, p->B - i), p->B, p->D);
 }
 
 static void pair_loss(kn_backend *be, float *loss, float *d, float *dz, const float *z, const float *y,

@@ -148,9 +148,8 @@ KN_INLINE float loss_at(float *slope, float d, float same, kn_pair_loss kind, fl
 }
 
 void KN_SIMD(pair_loss)(float *loss, float *d, float *dz, const float *z, const float *y, kn_distance kind,
-                        kn_pair_loss loss_kind, float margin, size_t first, size_t n, size_t B, size_t D)
+                        kn_pair_loss loss_kind, float margin, float share, size_t first, size_t n, size_t B, size_t D)
 {
-    float share = 1 / (float)B;
     for (size_t i = first; i < first + n; i++) {
         const float *a = z + i * D, *b = z + (B + i) * D;
         sums s = pair_sums(a, b, kind, D);

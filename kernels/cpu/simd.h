@@ -101,10 +101,10 @@ typedef struct kn_conv_rows {
     F(void, avgpool, (float *y, const float *x, size_t step, size_t n, const size_t *at, size_t taps, size_t C))       \
     F(void, avgpool_gradient, (float *dx, const float *dy, size_t step, size_t n, const size_t *at, size_t taps,       \
                                size_t C, int acc))                                                                     \
-    /* distance() and pair_loss() for pairs first .. first+n-1 of B */                                                 \
+    /* distance() and pair_loss() for pairs first .. first+n-1 of B; share: 1 over the pairs of the whole batch */                                                 \
     F(void, distance, (float *d, const float *z, kn_distance kind, size_t first, size_t n, size_t B, size_t D))        \
     F(void, pair_loss, (float *loss, float *d, float *dz, const float *z, const float *y, kn_distance kind,            \
-                        kn_pair_loss loss_kind, float margin, size_t first, size_t n, size_t B, size_t D))             \
+                        kn_pair_loss loss_kind, float margin, float share, size_t first, size_t n, size_t B, size_t D)) \
     /* rows first .. first+n-1 of b, n <= KN_BATCH_ROWS; room[n * N] */                                                \
     F(void, batch_loss, (const kn_batch *b, float *room, size_t first, size_t n))                                      \
     /* N rows; scale: 1 over the rows of the whole batch. */                                                           \

@@ -3,6 +3,8 @@
  * gradient, finds them in the cache. */
 #include "kernels/cuda/gpu.cuh"
 
+#include "kernels/by_parts.h"
+
 /* A distance and what its gradient needs: dd/da = to_b * b + a_to_a * a and
  * dd/db = to_b * a + b_to_b * b for cosine, away * (a - b) for Euclidean. */
 struct pair_terms {
@@ -224,5 +226,6 @@ void gpu_fill_pair(kn_backend *be)
 {
     be->distance = distance;
     be->pair_loss = pair_loss;
+    be->bn_pair_loss = kn_bn_pair_loss_by_parts;
     be->batch_loss = batch_loss;
 }

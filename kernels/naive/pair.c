@@ -1,4 +1,5 @@
 /* Naive distances, pair losses and search. Formulas: backend.h. */
+#include "kernels/by_parts.h"
 #include "kernels/naive/naive.h"
 
 #include <math.h>
@@ -123,6 +124,7 @@ void kn_naive_pair(kn_backend *be)
 {
     be->distance = distance;
     be->pair_loss = pair_loss;
+    be->bn_pair_loss = kn_bn_pair_loss_by_parts;
     be->batch_loss = batch_loss;
     be->nearest = nearest;
 }
