@@ -95,12 +95,17 @@ static void bn_pair_loss(kn_backend *be, float *loss, float *d, float *dgamma, f
     float *room = kn_cpu_scratch(cpu, (4 + 2 * parts + workers * 4 * pairs) * D + stats);
     if (!room || D == 0)
         return;
+    if (B == 0) {
+        be->fill(be, dgamma, 0, D);
+        be->fill(be, dbeta, 0, D);
+        return;
+    }
     float *mean = saved, *rstd = saved + D, *scale = room, *sums = room + 4 * D, *rooms = sums + 2 * parts * D;
     twins p = {.simd = cpu->simd, .block = block, .blocks = blocks, .loss = loss, .d = d, .y = y, .mean = mean,
                .scale = scale, .beta = beta, .part = {sums, sums + parts * D}, .rooms = rooms, .kind = kind,
                .loss_kind = loss_kind, .margin = margin, .B = B, .D = D, .pairs = pairs};
     size_t c = 0;
-    for (size_t k = 0; k < blocks && B > 0; c += block[k++].C)
+    for (size_t k = 0; k < blocks; c += block[k++].C)
         kn_bn_stats(cpu, mean + c, rstd + c, scale + c, running_mean + c, running_var + c,
                     rooms + workers * 4 * pairs * D, block[k].x, gamma + c, momentum, 2 * B, block[k].C);
     kn_parallel(cpu->pool, tasks, sums_task, &p);
