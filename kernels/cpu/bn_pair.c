@@ -92,8 +92,8 @@ static void bn_pair_loss(kn_backend *be, float *loss, float *d, float *dgamma, f
     kn_cpu *cpu = kn_cpu_of(be);
     size_t pairs = D < FLOATS / 4 ? FLOATS / 4 / (D ? D : 1) : 1, tasks = kn_ceil_div(B, pairs), parts = 2 * tasks;
     size_t workers = (size_t)kn_pool_threads(cpu->pool), stats = kn_bn_room(2 * B, widest(block, blocks));
-    float *room = kn_cpu_scratch(cpu, (4 + 2 * parts + workers * 4 * pairs) * D + stats);
-    if (!room || D == 0)
+    float *room = kn_cpu_scratch(cpu, (4 + 2 * parts + workers * 4 * pairs) * D + stats + 1);
+    if (!room)
         return;
     if (B == 0) {
         be->fill(be, dgamma, 0, D);
