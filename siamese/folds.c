@@ -3,8 +3,7 @@
 
 #include <math.h>
 
-/* part[n], a seeded cut into `folds` parts as alike in size as can be. */
-static uint32_t *cut(size_t n, size_t folds, size_t least, uint64_t seed, kn_error *err)
+uint32_t *sm_folds_cut(size_t n, size_t folds, size_t least, uint64_t seed, kn_error *err)
 {
     if (folds < 2 || n / folds < least || n > UINT32_MAX) {
         kn_fail(err, "%zu rows cannot be cut into %zu parts of %zu or more", n, folds, least);
@@ -74,7 +73,7 @@ static int score_pearson(double *value, float *have, float *want, const float *f
 static int over_folds(sm_spread *s, measure of, const float *a, const float *b, size_t n, size_t folds, size_t least,
                       uint64_t seed, kn_error *err)
 {
-    uint32_t *part = cut(n, folds, least, seed, err);
+    uint32_t *part = sm_folds_cut(n, folds, least, seed, err);
     float *own_a = part ? kn_alloc(n, sizeof *own_a, err) : NULL;
     float *own_b = own_a ? kn_alloc(n, sizeof *own_b, err) : NULL;
     double *value = own_b ? kn_alloc(folds, sizeof *value, err) : NULL;

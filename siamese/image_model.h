@@ -118,6 +118,9 @@ typedef struct sm_spread {
     double mean, sd; /* sd by n - 1; NaN where one of them is */
 } sm_spread;
 
+/* part[n], numbered from 0: a seeded cut into `folds` parts as alike in size as
+ * can be, of `least` or more; kn_alloc'd. */
+uint32_t *sm_folds_cut(size_t n, size_t folds, size_t least, uint64_t seed, kn_error *err);
 /* n pairs are cut into `folds` parts by seed; of each part the accuracy at the
  * threshold that is best on all other parts, as in G. Huang et al., "Labeled faces
  * in the wild" (2007), section 4. Each part needs a pair. */

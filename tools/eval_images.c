@@ -21,6 +21,8 @@ typedef struct job {
 
 static uint32_t *chosen(const job *j, size_t *n)
 {
+    if (image_source_options.fold)
+        return image_source_fold(j->set, true, n);
     const char *split = j->o->split ? j->o->split : "test";
     uint32_t *item = image_source_items(j->set, split, n);
     if (*n == 0 && j->o->split)

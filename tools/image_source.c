@@ -33,8 +33,48 @@ uint32_t *image_source_items(const ds_images *set, const char *split, size_t *n)
     return item;
 }
 
+/* "2/5", "1-2/5" -> parts first .. last - 1 of N */
+static int64_t read_fold(int64_t *first, int64_t *last)
+{
+    const char *s = image_source_options.fold, *slash = strchr(s, '/'), *dash = strchr(s, '-');
+    int64_t parts;
+    if (!slash || kn_parse_i64(&parts, kn_str_c(slash + 1), 2, 1000))
+        goto bad;
+    dash = dash && dash < slash ? dash : slash;
+    if (kn_parse_i64(first, (kn_str){s, (size_t)(dash - s)}, 1, parts))
+        goto bad;
+    *last = *first;
+    if (dash < slash && kn_parse_i64(last, (kn_str){dash + 1, (size_t)(slash - dash - 1)}, *first, parts))
+        goto bad;
+    if (*last - --*first == parts)
+        goto bad;
+    return parts;
+bad:
+    tool_usage("--fold is K/N or K-L/N, some of N parts, 2 to 1000 (1/5, 1-2/5), not '%s'", s);
+}
+
+uint32_t *image_source_fold(const ds_images *set, bool inside, size_t *n)
+{
+    kn_error err;
+    int64_t first, last, parts = read_fold(&first, &last);
+    size_t count = ds_images_count(set);
+    uint32_t *item = tool_alloc(count, sizeof *item);
+    uint32_t *part = sm_folds_cut(count, (size_t)parts, 1, (uint64_t)tool_common.seed, &err);
+    if (!part)
+        tool_die_at(image_source_options.images, &err);
+    *n = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if ((part[i] >= first && part[i] < last) == inside)
+            item[(*n)++] = i;
+    kn_free(part);
+    tool_say("--fold %s: %zu of %zu images", image_source_options.fold, *n, count);
+    return item;
+}
+
 uint32_t *image_source_train(const ds_images *set, size_t *n)
 {
+    if (image_source_options.fold)
+        return image_source_fold(set, false, n);
     uint32_t *item = image_source_items(set, "train", n);
     if (*n == 0) {
         kn_free(item);

@@ -15,7 +15,7 @@ typedef struct image_part {
 } image_part;
 
 extern struct image_source_options {
-    const char *images, *labels;
+    const char *images, *labels, *fold;
     bool skip_bad;
 } image_source_options;
 
@@ -27,11 +27,17 @@ extern struct image_source_options {
     {"skip-bad", 0, OPT_FLAG, &image_source_options.skip_bad, NULL, 0, 0,                                              \
      "leave out images that cannot be decoded, count them, go on"}
 
+#define IMAGE_FOLD_ROW(does)                                                                                           \
+    {"fold", 0, OPT_TEXT, &image_source_options.fold, "K[-L]/N", 0, 0,                                                 \
+     "cut all images in N parts by the seed, whatever their split, and " does " parts K to L"}
+
 /* Opens --images; dies with a sentence. */
 ds_images *image_source_open(void);
 /* Items of `split`, or of any split when it is NULL; kn_alloc'd. */
 uint32_t *image_source_items(const ds_images *set, const char *split, size_t *n);
-/* What is to be trained on: split "train", or all that have no split when there
+/* Items of the parts that --fold names, or of the others; kn_alloc'd. */
+uint32_t *image_source_fold(const ds_images *set, bool inside, size_t *n);
+/* What is to be trained on: what --fold leaves, or split "train", or all that have no split when there
  * is none of it. */
 uint32_t *image_source_train(const ds_images *set, size_t *n);
 /* Decodes items; in: their size. */

@@ -25,6 +25,7 @@ static const tool_option options[] = {
     {"labels", 0, OPT_TEXT, &image_source_options.labels, "CSV", 0, 0,
      "file,score|label[,split]; a labels.csv inside is found"},
     {"split", 0, OPT_TEXT, &how.split, "NAME", 0, 0, "only images of this split; 'test' where there is one, else all"},
+    IMAGE_FOLD_ROW("measure on"),
     {"one-shot", 0, OPT_INT, &how.ways, "WAYS", 2, 1e6, "also tell so many classes (20) apart by one image of each"},
     {"trials", 0, OPT_INT, &how.trials, "N", 1, 1e6, "of --one-shot"},
     {0}};
@@ -69,7 +70,7 @@ static void eval_questions(const sm_model *m)
 
 static void check_options(void)
 {
-    static const char *const of_images[] = {"labels", "split", "one-shot"};
+    static const char *const of_images[] = {"labels", "split", "fold", "one-shot"};
     bool images = image_source_options.images;
     if (!model_path || (!how.list && !images))
         tool_usage("-m MODEL and --pairs CSV, or --images SOURCE of a model of images, are needed");
@@ -81,6 +82,8 @@ static void check_options(void)
     for (size_t i = 0; i < sizeof of_images / sizeof *of_images; i++)
         if (how.list && tool_given(of_images[i]))
             tool_usage("--%s and --pairs do not go together: the list says which images are meant", of_images[i]);
+    if (tool_given("split") && image_source_options.fold)
+        tool_usage("--split and --fold do not go together: parts are cut from all images");
     if (tool_given("trials") && !how.ways)
         tool_usage("--trials goes with --one-shot");
 }

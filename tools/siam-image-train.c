@@ -13,6 +13,7 @@ static bool balanced;
 
 static const tool_option options[] = {
     IMAGE_SOURCE_ROWS,
+    IMAGE_FOLD_ROW("leave out"),
     {"hold-out", 0, OPT_REAL, &training.hold_out, "SHARE", 0, 0.9,
      "share of the images to judge by, where none have the split 'dev'"},
     {"balanced", 0, OPT_FLAG, &balanced, NULL, 0, 0, "draw first a class (or one of 16 bins of scores), then an image of it"},
@@ -36,6 +37,7 @@ static void read_parts(image_run *run)
     kn_error err;
     size_t n, devs;
     uint32_t *item = image_source_train(run->set, &n), *dev = image_source_items(run->set, "dev", &devs);
+    devs = image_source_options.fold ? 0 : devs;
     uint32_t *all = tool_alloc(n + devs, sizeof *all);
     uint8_t *mark = tool_alloc(n + devs, 1);
     if (sm_image_part_items(mark, n, devs ? 0 : training.hold_out, training.seed, &err))

@@ -70,6 +70,18 @@ refused() {
     siam-inspect "$t/mse.st" | grep -q 'loss = mse'
 }
 
+@test "a fold: trained on what it leaves, measured on what it takes" {
+    run --separate-stderr siam-image-train --images set --labels scores.csv $small --epochs 2 --fold 1-2/5 --hold-out 0 -o "$t/m.st"
+    [[ $stderr == *"--fold 1-2/5: 42 of 72 images"*"42 images to train on"* ]]
+    for k in 1 2 3 4 5; do
+        siam-eval -q -m "$t/m.st" --images set --labels scores.csv --fold "$k/5" --json >"$t/json"
+        json n "$t/json"
+    done >"$t/n"
+    [ "$(($(paste -sd+ "$t/n")))" -eq 72 ]
+    run --separate-stderr siam-eval -m "$t/m.st" --images set --labels scores.csv --fold 1-2/5 --json
+    [[ $stderr == *"30 of 72 images"* ]]
+}
+
 @test "pretraining on a list of pairs and on scores" {
     siam-image-pretrain -q --images set --pairs pairs.txt $small --epochs 2 --hold-out 0.25 -o "$t/m.st"
     siam-eval -q -m "$t/m.st" --images set --pairs pairs.txt --json >"$t/json"
@@ -137,6 +149,9 @@ refused() {
 }
 
 @test "wrong usage is 2, what cannot be done is 1" {
+    for fold in 0/5 6/5 3-2/5 1-5/5 1 /5 1/x -1/5; do
+        refused 2 "--fold is K/N" siam-image-train --images set --fold=$fold -o "$t/no.st"
+    done
     refused 2 "--images SOURCE is needed" siam-image-train -o "$t/no.st"
     refused 2 "-o MODEL is needed" siam-image-train --images set
     refused 2 "--widen is of the network of --init" siam-image-train --images set --widen 2 -o "$t/no.st"
