@@ -36,10 +36,11 @@ void sm_image_recipe_free(sm_image_recipe *r);
 sm_target sm_image_tells(const sm_model *m);
 
 /* The text, kn_alloc'd, of a network on such images: `input`, then arch (as
- * sm_arch_text takes it), then, where outputs is not 0, `linear OUTPUTS`. With
- * init, its network instead of arch; when that has been trained on classes or
+ * sm_arch_text takes it), then, where outputs is not 0, `dropout P` if that is
+ * not 0 and `linear OUTPUTS`. With init, its network instead of arch; when that has been trained on classes or
  * scores already it stays as it is. */
-char *sm_image_arch(const sm_image_input *in, const char *arch, const sm_model *init, size_t outputs, kn_error *err);
+char *sm_image_arch(const sm_image_input *in, const char *arch, const sm_model *init, size_t outputs, double dropout,
+                    kn_error *err);
 
 /* ---- image_outputs.c: images through a model ---------------------------------------------- */
 

@@ -137,7 +137,8 @@ void sm_image_recipe_free(sm_image_recipe *r)
     *r = (sm_image_recipe){0};
 }
 
-char *sm_image_arch(const sm_image_input *in, const char *arch, const sm_model *init, size_t outputs, kn_error *err)
+char *sm_image_arch(const sm_image_input *in, const char *arch, const sm_model *init, size_t outputs, double dropout,
+                    kn_error *err)
 {
     kn_buf text = {0};
     char *body = NULL, *whole = NULL;
@@ -146,6 +147,8 @@ char *sm_image_arch(const sm_image_input *in, const char *arch, const sm_model *
                   : kn_buf_addf(&text, err, "input %zux%zux%zu\n", in->h, in->w, in->c);
     if (!rc && !init)
         rc = (body = sm_arch_text(arch, 0, err)) ? kn_buf_adds(&text, body, err) : -1;
+    if (!rc && outputs && !done && dropout > 0)
+        rc = kn_buf_addf(&text, err, "\ndropout %.9g", dropout);
     if (!rc && outputs && !done)
         rc = kn_buf_addf(&text, err, "\nlinear %zu\n", outputs);
     if (!rc && !kn_buf_add(&text, "", 1, err) && (whole = kn_alloc(text.n, 1, err)))

@@ -231,7 +231,7 @@ static void fine_tuning_begins_with_the_features(void **state)
     sm_model *start = trained(&io, &o, NULL, naive, &err);
     assert_non_null(start);
     sm_image_recipe r = recipe_of(SM_CLASSES);
-    char *arch = sm_image_arch(&r.input, NULL, start, CLASSES, &err);
+    char *arch = sm_image_arch(&r.input, NULL, start, CLASSES, 0, &err);
     assert_non_null(arch);
     sm_train_control c = {.init = start};
     o.arch = arch;
@@ -249,7 +249,7 @@ static void fine_tuning_begins_with_the_features(void **state)
     assert_int_equal(m->graph->output_width, CLASSES);
     assert_int_equal(m->loss, SM_SOFTMAX);
     /* a model of classes goes on as it is */
-    char *same = sm_image_arch(&r.input, NULL, m, CLASSES, &err);
+    char *same = sm_image_arch(&r.input, NULL, m, CLASSES, 0, &err);
     assert_string_equal(same, m->graph->text);
     kn_free(same);
     sm_model_free(m);

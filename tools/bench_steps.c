@@ -82,7 +82,7 @@ double bench_images(kn_backend *be, const char *arch, sm_shape shape, size_t cla
     for (size_t i = 0; i < n; i++)
         class[i] = (uint32_t)i % 10;
     sm_image_recipe how = {.input = sm_pixels_measure(&pixels), .score_std = 1};
-    char *text = sm_image_arch(&how.input, arch, NULL, classes, &err);
+    char *text = sm_image_arch(&how.input, arch, NULL, classes, 0, &err);
     if (!text || sm_image_recipe_bytes(&recipe, &how, &err))
         tool_die(&err);
     *flops = flops_of_row(text, numbers);

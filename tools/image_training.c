@@ -142,7 +142,7 @@ void image_run_train(image_run *run, size_t outputs)
     bool paired = run->io.target == SM_PAIRS;
     if (!init)
         run->recipe.input = sm_pixels_measure(&run->train.pixels);
-    char *arch = sm_image_arch(&run->recipe.input, training.arch, init, outputs, &err);
+    char *arch = sm_image_arch(&run->recipe.input, training.arch, init, outputs, image_training_options.dropout, &err);
     if (!arch || sm_image_recipe_bytes(&recipe, &run->recipe, &err))
         tool_die(&err);
     training.arch = arch;

@@ -19,7 +19,7 @@ typedef struct image_run {
 extern struct image_training_options {
     const char *size;
     const char *flip;
-    double minutes, noise;
+    double minutes, noise, dropout;
     bool grow;
     sm_augment augment;
 } image_training_options;

@@ -20,6 +20,7 @@ static const tool_option options[] = {
     IMAGE_TRAINING_ROWS,
     {"loss", 0, OPT_CHOICE, &training_words.loss, "auto|huber|mse|softmax", 0, 0,
      "what is made small: of scores huber or mse, of classes softmax"},
+    {"dropout", 0, OPT_REAL, &image_training_options.dropout, "P", 0, 0.99, "on the input of the last layer"},
     {"freeze", 0, OPT_INT, &freeze, "N", 0, 1000, "the first N layers with weights stand still at first"},
     {"freeze-epochs", 0, OPT_INT, &freeze_epochs, "N", 1, 1e6, "for so many epochs"},
     {"widen", 0, OPT_REAL, &widen, "F", 1, 64, "the network of --init F times as wide, but for its last layer (Net2Net)"},
