@@ -51,18 +51,22 @@ static void apply(kn_cpu *cpu, bn *p)
     kn_parallel(cpu->pool, kn_ceil_div(p->N, kn_block_rows(p->C)), apply_task, p);
 }
 
-static void bn_forward(kn_backend *be, float *y, size_t ldy, float *mean, float *rstd, float *running_mean,
-                       float *running_var, const float *x, const float *gamma, const float *beta, const float *res,
-                       float momentum, kn_act act, size_t N, size_t C)
+static size_t blocks_of(size_t N)
 {
-    kn_cpu *cpu = kn_cpu_of(be);
-    size_t block = block_of(N), blocks = N ? kn_ceil_div(N, block) : 0;
-    float *room = kn_cpu_scratch(cpu, (2 * blocks + 1) * C);
-    if (!room || N == 0 || C == 0)
-        return;
-    float *m2 = room + blocks * C, *scale = m2 + blocks * C;
-    bn p = {.simd = cpu->simd, .y = y, .x = x, .res = res, .mean = mean, .scale = scale, .beta = beta,
-            .part = {room, m2}, .act = act, .N = N, .C = C, .ldy = ldy, .panels = kn_ceil_div(C, COLUMNS),
+    return N ? kn_ceil_div(N, block_of(N)) : 0;
+}
+
+size_t kn_bn_room(size_t N, size_t C)
+{
+    return 2 * blocks_of(N) * C;
+}
+
+void kn_bn_statistics(kn_cpu *cpu, float *mean, float *rstd, float *running_mean, float *running_var, float *scale,
+                      float *room, const float *x, const float *gamma, float momentum, size_t N, size_t C)
+{
+    size_t block = block_of(N), blocks = blocks_of(N);
+    float *m2 = room + blocks * C;
+    bn p = {.simd = cpu->simd, .x = x, .part = {room, m2}, .N = N, .C = C, .panels = kn_ceil_div(C, COLUMNS),
             .block = block};
     kn_parallel(cpu->pool, blocks * p.panels, stats_task, &p);
     for (size_t b = 1; b < blocks; b++)
@@ -74,6 +78,19 @@ static void bn_forward(kn_backend *be, float *y, size_t ldy, float *mean, float 
         running_mean[c] = (1 - momentum) * running_mean[c] + momentum * mean[c];
         running_var[c] = (1 - momentum) * running_var[c] + momentum * (m2[c] / (float)(N > 1 ? N - 1 : 1));
     }
+}
+
+static void bn_forward(kn_backend *be, float *y, size_t ldy, float *mean, float *rstd, float *running_mean,
+                       float *running_var, const float *x, const float *gamma, const float *beta, const float *res,
+                       float momentum, kn_act act, size_t N, size_t C)
+{
+    kn_cpu *cpu = kn_cpu_of(be);
+    float *scale = kn_cpu_scratch(cpu, C + kn_bn_room(N, C));
+    if (!scale || N == 0 || C == 0)
+        return;
+    kn_bn_statistics(cpu, mean, rstd, running_mean, running_var, scale, scale + C, x, gamma, momentum, N, C);
+    bn p = {.simd = cpu->simd, .y = y, .x = x, .res = res, .mean = mean, .scale = scale, .beta = beta, .act = act,
+            .N = N, .C = C, .ldy = ldy};
     apply(cpu, &p);
 }
 
@@ -117,8 +134,8 @@ static void bn_backward(kn_backend *be, float *dx, float *dres, float *dgamma, f
                         const float *gamma, kn_act act, size_t N, size_t C, int acc, int acc_res)
 {
     kn_cpu *cpu = kn_cpu_of(be);
-    size_t block = block_of(N), blocks = N ? kn_ceil_div(N, block) : 0;
-    float *room = kn_cpu_scratch(cpu, (2 * blocks + 3) * C);
+    size_t block = block_of(N), blocks = blocks_of(N);
+    float *room = kn_cpu_scratch(cpu, kn_bn_room(N, C) + 3 * C);
     if (!room || C == 0)
         return;
     float *sum_gd = room + blocks * C, *scale = sum_gd + blocks * C, *mean_g = scale + C, *slope = mean_g + C;

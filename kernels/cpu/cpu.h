@@ -29,6 +29,7 @@ typedef struct kn_cpu {
 void kn_cpu_gemm(kn_backend *be);
 void kn_cpu_rows(kn_backend *be);        /* rows, elements, activation, dropout */
 void kn_cpu_batchnorm(kn_backend *be);
+void kn_cpu_bn_pool(kn_backend *be);     /* batchnorm and a max pool in one */
 void kn_cpu_pair(kn_backend *be);
 void kn_cpu_loss(kn_backend *be);        /* of classes and of values */
 void kn_cpu_conv(kn_backend *be);
@@ -60,6 +61,43 @@ static inline size_t kn_block_rows(size_t C)
 {
     return C >= KN_BLOCK ? 1 : KN_BLOCK / (C ? C : 1);
 }
+
+/* ---- runs.c: pools walk over an image ------------------------------------------ */
+
+typedef struct kn_range {
+    size_t from, to;
+} kn_range;
+
+/* n windows side by side that have the same pixels inside the image: pixel t <
+ * taps of the first has its channels at[t] floats behind where the image begins. */
+typedef struct kn_run {
+    size_t pixel, window; /* floats before the image in x, before the first window in y */
+    size_t n, taps;
+    const size_t *at;
+} kn_run;
+
+typedef void (*kn_run_task)(void *arg, const kn_run *r);
+
+/* Calls fn for all windows of these rows of P of one image, in order; at[KH KW]
+ * is room for it. */
+void kn_each_run(const kn_window *win, size_t image, kn_range windows, size_t *at, kn_run_task fn, void *arg);
+
+/* Each of the first P KH rows and Q KW columns of pixels is in just one window. */
+bool kn_windows_adjoin(const kn_window *win);
+
+/* Floats of scratch that are room for the pixels of a window, for each thread. */
+static inline size_t kn_tap_floats(const kn_cpu *cpu, const kn_window *win)
+{
+    return (size_t)kn_pool_threads(cpu->pool) * win->KH * win->KW * (sizeof(size_t) / sizeof(float));
+}
+
+/* ---- batchnorm.c: the statistics of bn_forward ------------------------------------ */
+
+/* Floats of room that they need. */
+size_t kn_bn_room(size_t N, size_t C);
+/* scale[C] = gamma rstd; N and C are not 0. */
+void kn_bn_statistics(kn_cpu *cpu, float *mean, float *rstd, float *running_mean, float *running_var, float *scale,
+                      float *room, const float *x, const float *gamma, float momentum, size_t N, size_t C);
 
 /* ---- blas.c ------------------------------------------------------------------ */
 
