@@ -73,9 +73,6 @@ static void linear_backward(sm_net *n, int i, const sm_pass *p)
 
 /* ---- batchnorm, once fused with a concat, or with a residual; and an activation -------- */
 
-/* Share of the newest batch in the running statistics; PyTorch's default. */
-#define BN_MOMENTUM 0.1f
-
 static int batchnorm_define(sm_graph *g, sm_node *d, const kn_str *arg, int args, kn_error *err)
 {
     d->blocks = 1;
@@ -86,7 +83,7 @@ static int batchnorm_define(sm_graph *g, sm_node *d, const kn_str *arg, int args
     return sm_graph_part(g, d, "running_var", true, 1, &d->shape.c, err);
 }
 
-static void batchnorm_init(const sm_graph *g, const sm_node *d, float *params, float *stats, kn_rng *rng)
+void sm_batchnorm_init(const sm_graph *g, const sm_node *d, float *params, float *stats, kn_rng *rng)
 {
     (void)g, (void)rng;
     size_t C = d->shape.c;
@@ -120,7 +117,7 @@ static void batchnorm_forward(sm_net *n, int i, const sm_pass *p)
             n->be->bn_infer(n->be, y + c, C, mean + c, var + c, x, gamma + c, beta + c, res, d->act, rows, width);
         else
             n->be->bn_forward(n->be, y + c, C, saved + c, saved + C + c, mean + c, var + c, x, gamma + c, beta + c, res,
-                              BN_MOMENTUM, d->act, rows, width);
+                              SM_BN_MOMENTUM, d->act, rows, width);
     }
 }
 
@@ -268,7 +265,7 @@ const sm_kind sm_kinds[SM_OPS] = {
     [SM_LINEAR] = {.word = "linear", .reads_above = true, .define = linear_define, .init = linear_init,
                    .forward = linear_forward, .backward = linear_backward},
     [SM_BATCHNORM] = {.word = "batchnorm", .reads_above = true, .in_place = true, .saved = 2 /* mean, 1/sigma */,
-                      .define = batchnorm_define, .init = batchnorm_init,
+                      .define = batchnorm_define, .init = sm_batchnorm_init,
                       .forward = batchnorm_forward, .backward = batchnorm_backward},
     [SM_RELU] = {.word = "relu", .reads_above = true, .in_place = true, .act = KN_ACT_RELU, .define = define_same,
                  .forward = act_forward, .backward = act_backward},
@@ -288,4 +285,6 @@ const sm_kind sm_kinds[SM_OPS] = {
                     .forward = sm_avgpool_forward, .backward = sm_avgpool_backward},
     [SM_GLOBALPOOL] = {.word = "globalpool", .reads_above = true, .define = sm_globalpool_define,
                        .forward = sm_avgpool_forward, .backward = sm_avgpool_backward},
+    [SM_BN_POOL] = {.saved = 2 /* as batchnorm */, .init = sm_batchnorm_init,
+                    .forward = sm_bn_pool_forward, .backward = sm_bn_pool_backward},
 };
