@@ -57,11 +57,17 @@ KN_INLINE ivec flip_of(const float *gamma, size_t m)
     return ~(load_n(gamma, m) >= (vec){0}) & ((ivec){0} + INT32_MIN);
 }
 
+/* Floats to fetch ahead: windows read from several rows at once, in steps that
+ * the hardware follows late. */
+enum { AHEAD = 512 };
+
 /* Flipped, as it was compared. */
 KN_INLINE vec largest(const float *x, const size_t *at, size_t taps, ivec flip, size_t m)
 {
     vec most = flipped(load_n(x + at[0], m), flip);
+    __builtin_prefetch(x + at[0] + AHEAD);
     for (size_t t = 1; t < taps; t++) {
+        __builtin_prefetch(x + at[t] + AHEAD);
         vec a = flipped(load_n(x + at[t], m), flip);
         most = choose((a > most) | (a != a), a, most); /* NaN wins, on either side */
     }
