@@ -22,9 +22,10 @@
  *    reports it.
  *
  * Letters: N rows (2B for twins) or images, B pairs, C channels, I inputs, O
- * outputs, H x W an image, P x Q what a window makes of it, D width of a vector. Adding an op: declare it here with its formula, fill
- * naive first, then cpu and cuda, and add its row to tests/test_ops.c, which
- * fails while a filling is missing. */
+ * outputs, H x W an image, P x Q what a window makes of it, D width of a vector.
+ * Adding an op: declare it here with its formula, fill naive first, then cpu and
+ * cuda, and add its row to tests/test_ops.c, which fails while a filling is
+ * missing. */
 #ifndef KN_BACKEND_H
 #define KN_BACKEND_H
 
@@ -170,6 +171,31 @@ struct kn_backend {
     void (*bn_backward)(kn_backend *be, float *dx, float *dres, float *dgamma, float *dbeta, const float *dy,
                         const float *x, const float *y, size_t ldy, const float *mean, const float *rstd,
                         const float *gamma, kn_act act, size_t N, size_t C, int acc, int acc_res);
+
+    /* ---- the same, and a max pool behind it ---------------------------------- */
+    /* Normalising never falls in x where gamma >= 0 and never rises where it is
+     * below, and act never falls, so that maxpool(act(bn(x))) = act(bn(p)): p is
+     * the largest x of a window, or the smallest. Nothing as large as x lies
+     * between x and y. Windows compare x itself, so that every filling picks the
+     * same pixel; a NaN among them is picked. win is of a pool; M = N H W.
+     *
+     * y[N,P,Q,C] = act(gamma (p - mean) rstd + beta), with the statistics of all M
+     * pixels, which are taken and stored as in bn_forward. */
+    void (*bn_pool_forward)(kn_backend *be, float *y, float *mean, float *rstd, float *running_mean,
+                            float *running_var, const float *x, const float *gamma, const float *beta, float momentum,
+                            kn_act act, const kn_window *win, size_t N);
+    /* The same by running statistics, as bn_infer; a row of y has the same bits
+     * whatever images stand beside it. */
+    void (*bn_pool_infer)(kn_backend *be, float *y, const float *running_mean, const float *running_var,
+                          const float *x, const float *gamma, const float *beta, kn_act act, const kn_window *win,
+                          size_t N);
+    /* g = dy * act'(y) belongs to the first pixel (by row, then column) of its
+     * window that equals p; windows that overlap add up, other pixels have 0.
+     * dbeta = sum g; dgamma = sum g xhat; dx (+)= gamma rstd (g - dbeta/M - xhat
+     * dgamma/M), for every pixel. */
+    void (*bn_pool_backward)(kn_backend *be, float *dx, float *dgamma, float *dbeta, const float *dy, const float *x,
+                             const float *y, const float *mean, const float *rstd, const float *gamma, kn_act act,
+                             const kn_window *win, size_t N, int acc);
 
     /* ---- images: x[N,H,W,C] ------------------------------------------------ */
     /* y[N,P,Q,O] = act(sum over i,j,c of w[O,KH,KW,C] x + bias[O]); bias is

@@ -1,6 +1,6 @@
-/* [concat +] batchnorm [+ activation], or batchnorm [+ add] [+ activation], or conv
- * [+ activation] -> one node: the op contract has these in one pass over memory,
- * forward and backward. An activation before a max pool comes after it. */
+/* [concat +] batchnorm [+ activation], or batchnorm [+ add or maxpool] [+ activation],
+ * or conv [+ activation] -> one node: the op contract has these in one pass over
+ * memory, forward and backward. An activation before a max pool comes after it. */
 #include "siamese/op.h"
 
 #include <string.h>
@@ -73,6 +73,15 @@ static void take_concat(sm_graph *g, sm_node *d, int i)
     above->inputs = 0;
 }
 
+/* Only what the pool leaves is normalised. */
+static void take_pool(sm_node *d, const sm_node *pool)
+{
+    d->op = SM_BN_POOL;
+    d->window = pool->window;
+    d->shape = pool->shape;
+    d->width = pool->width;
+}
+
 /* Moves the batchnorm at node i to the last op that it can take in, where all
  * that it reads is known. What it took in reads nothing from then on, which
  * marks it as gone: every op that is left has an input. */
@@ -81,9 +90,13 @@ static void fuse_at(sm_graph *g, int i)
     sm_node d = g->node[i];
     take_concat(g, &d, i);
     int last = i, reader = only_reader(g, i);
-    int residual = reader < 0 || d.blocks > 1 ? -1 : residual_of(g, &d, i, reader);
-    if (residual >= 0) {
+    bool alone = reader >= 0 && d.blocks == 1, pool = alone && g->node[reader].op == SM_MAXPOOL;
+    int residual = alone ? residual_of(g, &d, i, reader) : -1;
+    if (residual >= 0)
         d.in[d.inputs++] = residual;
+    if (pool)
+        take_pool(&d, &g->node[reader]);
+    if (pool || residual >= 0) {
         g->node[last].inputs = 0;
         last = reader;
         reader = only_reader(g, last);

@@ -80,7 +80,7 @@ static int shown(kn_str s)
 static int find_kind(sm_op *op, kn_str word, kn_error *err)
 {
     for (int k = SM_INPUT + 1; k < SM_OPS; k++)
-        if (kn_str_eq(word, kn_str_c(sm_kinds[k].word))) {
+        if (sm_kinds[k].word && kn_str_eq(word, kn_str_c(sm_kinds[k].word))) {
             *op = (sm_op)k;
             return 0;
         }
@@ -288,7 +288,7 @@ void sm_graph_scale(const sm_graph *g, float *params, float scale)
         const sm_node *d = &g->node[i];
         if (!reached[i] || d->op == SM_LINEAR || d->op == SM_CONV)
             continue;
-        if (d->op == SM_BATCHNORM)
+        if (d->op == SM_BATCHNORM || d->op == SM_BN_POOL)
             for (size_t c = 0; c < d->shape.c; c++)
                 params[d->param + c] *= scale;
         for (int k = d->blocks; k < d->inputs; k++) /* batchnorm undoes its blocks' scale, not its residual's */

@@ -2,7 +2,7 @@
  * siamese/. To add an op: its name in sm_op, its functions and its row in
  * ops.c (its functions there, or in a file of their own), a line in siamese.h's grammar
  * and in tests/test_net.c. Nothing else knows the kinds apart, but fuse.c,
- * which knows batchnorm, add and the activations, and the files of growth.h,
+ * which knows batchnorm, add, maxpool and the activations, and the files of growth.h,
  * which know which ops mix channels. */
 #ifndef SM_OP_H
 #define SM_OP_H
@@ -37,7 +37,7 @@ typedef struct sm_pass {
 } sm_pass;
 
 typedef struct sm_kind {
-    const char *word;  /* in the text */
+    const char *word;  /* in the text; NULL: only fuse.c makes it */
     bool reads_above;  /* its first input is the result of the line above */
     bool in_place;     /* backward may write the gradient of its first input, as wide, over its own */
     bool reads_names;  /* the words after it are the names of its further inputs; else arguments for define */
@@ -64,10 +64,15 @@ void sm_conv_forward(sm_net *n, int i, const sm_pass *p);
 void sm_conv_backward(sm_net *n, int i, const sm_pass *p);
 void sm_maxpool_forward(sm_net *n, int i, const sm_pass *p);
 void sm_maxpool_backward(sm_net *n, int i, const sm_pass *p);
+void sm_bn_pool_forward(sm_net *n, int i, const sm_pass *p);
+void sm_bn_pool_backward(sm_net *n, int i, const sm_pass *p);
 void sm_avgpool_forward(sm_net *n, int i, const sm_pass *p);
 void sm_avgpool_backward(sm_net *n, int i, const sm_pass *p);
 
 /* ---- what the functions of ops share: ops.c --------------------------------------- */
+
+/* Share of the newest batch in the running statistics; PyTorch's default. */
+#define SM_BN_MOMENTUM 0.1f
 
 static inline const sm_node *sm_node_of(const sm_net *n, int i)
 {
@@ -98,6 +103,9 @@ static inline int sm_acc_of(sm_cell *c)
 void sm_batchnorm_pairs(sm_net *n, int i, const sm_pass *p, float *loss, float *d, const float *y,
                         kn_distance distance, kn_pair_loss kind, float margin);
 
+/* Of a batchnorm, fused with a pool or not. */
+void sm_batchnorm_init(const sm_graph *g, const sm_node *d, float *params, float *stats, kn_rng *rng);
+
 /* "linear takes nothing behind it" */
 int sm_no_arguments(const sm_node *d, int args, kn_error *err);
 
@@ -124,7 +132,7 @@ sm_graph *sm_graph_read(const char *text, size_t input, kn_error *err);
 int sm_graph_part(sm_graph *g, sm_node *d, const char *name, bool stat, size_t ndim, const size_t *shape,
                   kn_error *err);
 
-/* fuse.c: makes one node of a batchnorm and the add and activation behind it. */
+/* fuse.c: makes one node of a batchnorm and the add or maxpool, and activation, behind it. */
 void sm_graph_fuse(sm_graph *g);
 
 #endif

@@ -73,9 +73,6 @@ static void linear_backward(sm_net *n, int i, const sm_pass *p)
 
 /* ---- batchnorm, once fused with a concat, or with a residual; and an activation -------- */
 
-/* Share of the newest batch in the running statistics; PyTorch's default. */
-#define BN_MOMENTUM 0.1f
-
 static int batchnorm_define(sm_graph *g, sm_node *d, const kn_str *arg, int args, kn_error *err)
 {
     d->blocks = 1;
@@ -86,7 +83,7 @@ static int batchnorm_define(sm_graph *g, sm_node *d, const kn_str *arg, int args
     return sm_graph_part(g, d, "running_var", true, 1, &d->shape.c, err);
 }
 
-static void batchnorm_init(const sm_graph *g, const sm_node *d, float *params, float *stats, kn_rng *rng)
+void sm_batchnorm_init(const sm_graph *g, const sm_node *d, float *params, float *stats, kn_rng *rng)
 {
     (void)g, (void)rng;
     size_t C = d->shape.c;
@@ -120,7 +117,7 @@ static void batchnorm_forward(sm_net *n, int i, const sm_pass *p)
             n->be->bn_infer(n->be, y + c, C, mean + c, var + c, x, gamma + c, beta + c, res, d->act, rows, width);
         else
             n->be->bn_forward(n->be, y + c, C, saved + c, saved + C + c, mean + c, var + c, x, gamma + c, beta + c, res,
-                              BN_MOMENTUM, d->act, rows, width);
+                              SM_BN_MOMENTUM, d->act, rows, width);
     }
 }
 
@@ -155,7 +152,8 @@ void sm_batchnorm_pairs(sm_net *n, int i, const sm_pass *p, float *loss, float *
         block[k] = (kn_block){.x = x->y, .dx = x->dy, .C = sm_node_of(n, node->in[k])->shape.c, .acc = sm_acc_of(x)};
     }
     n->be->bn_pair_loss(n->be, loss, d, dgamma, dgamma + C, mean, mean + C, out->y, out->dy, out->saved, block,
-                        (size_t)node->blocks, gamma, gamma + C, y, distance, kind, margin, BN_MOMENTUM, p->rows / 2, C);
+                        (size_t)node->blocks, gamma, gamma + C, y, distance, kind, margin, SM_BN_MOMENTUM,
+                        p->rows / 2, C);
 }
 
 /* ---- relu, elu -------------------------------------------------------------------------- */
@@ -285,7 +283,7 @@ const sm_kind sm_kinds[SM_OPS] = {
     [SM_LINEAR] = {.word = "linear", .reads_above = true, .define = linear_define, .init = linear_init,
                    .forward = linear_forward, .backward = linear_backward},
     [SM_BATCHNORM] = {.word = "batchnorm", .reads_above = true, .in_place = true, .saved = 2 /* mean, 1/sigma */,
-                      .define = batchnorm_define, .init = batchnorm_init,
+                      .define = batchnorm_define, .init = sm_batchnorm_init,
                       .forward = batchnorm_forward, .backward = batchnorm_backward},
     [SM_RELU] = {.word = "relu", .reads_above = true, .in_place = true, .act = KN_ACT_RELU, .define = define_same,
                  .forward = act_forward, .backward = act_backward},
@@ -305,4 +303,6 @@ const sm_kind sm_kinds[SM_OPS] = {
                     .forward = sm_avgpool_forward, .backward = sm_avgpool_backward},
     [SM_GLOBALPOOL] = {.word = "globalpool", .reads_above = true, .define = sm_globalpool_define,
                        .forward = sm_avgpool_forward, .backward = sm_avgpool_backward},
+    [SM_BN_POOL] = {.saved = 2 /* as batchnorm */, .init = sm_batchnorm_init,
+                    .forward = sm_bn_pool_forward, .backward = sm_bn_pool_backward},
 };

@@ -1,4 +1,4 @@
-/* The ops of networks on images: convolution and pools. Formulas: backend.h. */
+/* The ops of networks on images: convolution and pools, with a batchnorm or without. Formulas: backend.h. */
 #include "siamese/op.h"
 
 #include <math.h>
@@ -161,4 +161,32 @@ void sm_avgpool_backward(sm_net *n, int i, const sm_pass *p)
 {
     sm_cell *x = sm_input_of(n, i, 0);
     n->be->avgpool_backward(n->be, x->dy, n->cell[i].dy, &sm_node_of(n, i)->window, p->rows, sm_acc_of(x));
+}
+
+/* ---- batchnorm and maxpool, fused; and an activation -------------------------------------- */
+
+void sm_bn_pool_forward(sm_net *n, int i, const sm_pass *p)
+{
+    const sm_node *d = sm_node_of(n, i);
+    const sm_cell *out = &n->cell[i];
+    size_t C = d->shape.c;
+    const float *x = sm_input_of(n, i, 0)->y, *gamma = n->params + d->param, *beta = gamma + C;
+    float *mean = n->stats + d->stat, *var = mean + C, *saved = out->saved;
+    if (p->infer)
+        n->be->bn_pool_infer(n->be, out->y, mean, var, x, gamma, beta, d->act, &d->window, p->rows);
+    else
+        n->be->bn_pool_forward(n->be, out->y, saved, saved + C, mean, var, x, gamma, beta, SM_BN_MOMENTUM, d->act,
+                               &d->window, p->rows);
+}
+
+void sm_bn_pool_backward(sm_net *n, int i, const sm_pass *p)
+{
+    const sm_node *d = sm_node_of(n, i);
+    const sm_cell *out = &n->cell[i];
+    sm_cell *x = sm_input_of(n, i, 0);
+    size_t C = d->shape.c;
+    const float *gamma = n->params + d->param, *mean = out->saved, *rstd = mean + C;
+    float *dgamma = n->grads + d->param, *dbeta = dgamma + C;
+    n->be->bn_pool_backward(n->be, x->dy, dgamma, dbeta, out->dy, x->y, out->y, mean, rstd, gamma, d->act, &d->window,
+                            p->rows, sm_acc_of(x));
 }

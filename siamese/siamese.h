@@ -37,6 +37,7 @@ extern "C" {
 typedef enum {
     SM_INPUT, SM_LINEAR, SM_BATCHNORM, SM_RELU, SM_ELU, SM_ADD, SM_CONCAT, SM_DROPOUT, SM_CONV, SM_MAXPOOL,
     SM_AVGPOOL, SM_GLOBALPOOL,
+    SM_BN_POOL, /* no line: a batchnorm and a maxpool, fused */
     SM_OPS /* how many; op.h has the table of what each does */
 } sm_op;
 
@@ -54,9 +55,9 @@ typedef struct sm_node {
                                     * of a fused concat. One more input is a fused residual, added before act */
     sm_shape shape;                /* of the result ... */
     size_t width;                  /* ... and its numbers, h w c */
-    kn_act act;                    /* of SM_RELU and SM_ELU, and of a batchnorm or conv once fused */
+    kn_act act;                    /* of SM_RELU and SM_ELU, and of a batchnorm, conv or SM_BN_POOL once fused */
     bool bias;                     /* SM_LINEAR, SM_CONV */
-    kn_window window;              /* SM_CONV, SM_MAXPOOL, SM_AVGPOOL, SM_GLOBALPOOL */
+    kn_window window;              /* SM_CONV, SM_MAXPOOL, SM_AVGPOOL, SM_GLOBALPOOL, SM_BN_POOL */
     float p;                       /* SM_DROPOUT */
     size_t param, stat;            /* where its parts start in the two blocks */
     int number;                    /* of the op in the text, from 1: part names, random streams */

@@ -225,6 +225,20 @@ static void backward_avgpool(kn_backend *be, float *const dx[PARTS], const float
     be->avgpool_backward(be, dx[0], dy, &image_cases[v].win, image_cases[v].N, 0);
 }
 
+/* v: window, none or ELU */
+static void forward_bn_pool(kn_backend *be, float *out, float *const x[PARTS], int v)
+{
+    be->bn_pool_forward(be, out, saved, saved + 2, scrap, scrap + 2, x[0], x[1], x[2], 0.1f, smooth_act(v),
+                        &image_cases[v % IMAGE_CASES].win, image_cases[v % IMAGE_CASES].N);
+}
+
+static void backward_bn_pool(kn_backend *be, float *const dx[PARTS], const float *dy, const float *out,
+                             float *const x[PARTS], int v)
+{
+    be->bn_pool_backward(be, dx[0], dx[1], dx[2], dy, x[0], out, saved, saved + 2, x[1], smooth_act(v),
+                         &image_cases[v % IMAGE_CASES].win, image_cases[v % IMAGE_CASES].N, 0);
+}
+
 static const slope_case slope_cases[] = {
     {"gemm, bias", {N * 4, C * 4, C, 0}, N * C, forward_gemm, backward_gemm, 1, 0},
     {"act", {N * C, 0, 0, 0}, N * C, forward_act, backward_act, 3, 0},
@@ -237,6 +251,7 @@ static const slope_case slope_cases[] = {
     {"value_loss", {N, 0, 0, 0}, N, forward_value, backward_value, 2, 1.0f / N},
     {"conv", {PIXELS, 16, 2, 0}, PIXELS, forward_conv, backward_conv, 2 * IMAGE_CASES, 0},
     {"maxpool", {PIXELS, 0, 0, 0}, PIXELS, forward_maxpool, backward_maxpool, IMAGE_CASES, 0},
+    {"bn_pool", {PIXELS, 2, 2, 0}, PIXELS, forward_bn_pool, backward_bn_pool, 2 * IMAGE_CASES, 0},
     {"avgpool", {PIXELS, 0, 0, 0}, PIXELS, forward_avgpool, backward_avgpool, IMAGE_CASES, 0},
 };
 enum { SLOPE_CASES = sizeof slope_cases / sizeof *slope_cases };

@@ -98,6 +98,15 @@ static void fusion_keeps_what_is_read_elsewhere(void **state)
         {"a: linear 4; b: linear 4; concat a b; batchnorm; c: relu; linear 8; add c", 6},
         {"a: linear 4; b: linear 4; c: concat a b; batchnorm; add c", 6}, /* the concat is read twice */
         {"a: linear 4; r: linear 8; concat a a; batchnorm; add r; relu", 6}, /* blocks take no residual */
+        {"input 2x4x1; conv 4 1x1; batchnorm; relu; maxpool 2x2", 3},
+        {"input 2x4x1; conv 4 1x1; batchnorm; maxpool 2x2; elu", 3},
+        {"input 2x4x1; conv 4 1x1; batchnorm; maxpool 2x2; linear 3", 4},
+        {"input 2x4x1; conv 4 1x1; batchnorm; maxpool 2x2; maxpool 1x2/1; relu", 5}, /* one pool only */
+        {"input 2x4x1; conv 4 1x1; b: batchnorm; relu; maxpool 1x1; add b", 6},
+        {"input 2x4x1; conv 4 1x1; batchnorm; p: maxpool 1x1; relu; add p", 5}, /* the pool is read twice */
+        {"input 2x4x1; r: conv 4 1x1; conv 4 1x1; batchnorm; add r; relu; maxpool 2x2", 6}, /* a residual before it */
+        {"input 2x4x1; a: conv 4 1x1; b: conv 4 1x1; concat a b; batchnorm; maxpool 2x2", 5}, /* blocks take no pool */
+        {"input 2x4x1; conv 4 1x1; batchnorm; avgpool 2x2; relu", 5},
         {"linear 4; batchnorm; batchnorm; relu", 4},
         {"linear 4; batchnorm; relu; relu", 4},
     };

@@ -439,6 +439,67 @@ static void seed_network_against_pytorch(void **state)
     ds_st_close(st);
 }
 
+/* ---- fused and not -------------------------------------------------------------------------------- */
+
+/* Gammas of both signs, so that both the largest and the smallest are picked. */
+static void turn_gammas(bench *b)
+{
+    for (int i = 0; i < b->g->parts; i++) {
+        const sm_part *p = &b->g->part[i];
+        if (p->ndim == 1 && strstr(p->name, "weight"))
+            for (size_t k = p->offset; k < p->offset + p->shape[0]; k += 2)
+                b->start[k] = -b->start[k];
+    }
+}
+
+/* Gradients, then what comes out and the statistics, of training and of inference. */
+static void run_all(bench *b, float *to)
+{
+    size_t outputs = 2 * b->pairs * b->g->output_width;
+    float *grads = run_backward(b, b->start);
+    memcpy(to, grads, b->P * sizeof *to);
+    b->be->download(b->be, to += b->P, sm_net_stats(b->net), b->S * sizeof *to);
+    b->be->download(b->be, to += b->S, sm_net_output(b->net), outputs * sizeof *to);
+    sm_net_infer(b->net, 2 * b->pairs);
+    b->be->download(b->be, to + outputs, sm_net_output(b->net), outputs * sizeof *to);
+    kn_free(grads);
+}
+
+/* A dropout that drops nothing keeps batchnorm and pool apart. */
+#define POOLED(gap)                                                                                        \
+    "input 7x6x2; conv 3 3x3 pad 1 nobias; batchnorm; " gap "relu; maxpool 2x2; conv 4 3x3 pad 1; batchnorm; " gap \
+    "elu; maxpool 3x3/1 pad 1; conv 3 1x1; batchnorm; " gap "maxpool 2x2/1"
+
+static void a_pool_within_a_batchnorm_changes_nothing(void **state)
+{
+    (void)state;
+    enum { PAIRS = 8, IN = 84, OUT = 12, MOST = 1024 };
+    float x[2 * PAIRS * IN], y[PAIRS], want[MOST], have[MOST];
+    random_batch(x, y, PAIRS, IN, 5);
+    for (int k = 0; k < 2; k++) {
+        bench apart = bench_new(backend[k], POOLED("dropout 0; "), PAIRS, IN, x, y);
+        bench fused = bench_new(backend[k], POOLED(""), PAIRS, IN, x, y);
+        size_t n = fused.P + fused.S + (size_t)4 * PAIRS * OUT;
+        assert_int_equal(fused.g->nodes, 7); /* input, 3 x (conv, all else) */
+        assert_int_equal(apart.g->nodes, 1 + 5 + 5 + 4);
+        assert_int_equal(fused.g->output_width, OUT);
+        assert_true(n <= MOST && fused.P == apart.P && fused.S == apart.S);
+        shake(&apart);
+        turn_gammas(&apart);
+        memcpy(fused.start, apart.start, fused.P * sizeof *fused.start);
+        for (int frozen = 0; frozen < 5; frozen += 2) { /* convs with their batchnorms */
+            assert_int_equal(sm_net_freeze(fused.net, frozen), sm_net_freeze(apart.net, frozen));
+            apart.margin = fused.margin = 4;
+            run_all(&apart, want);
+            run_all(&fused, have);
+            check_near("gradients", have, want, fused.P, 1e-5);
+            check_near("statistics, outputs", have + fused.P, want + fused.P, n - fused.P, 1e-5);
+        }
+        bench_free(&apart);
+        bench_free(&fused);
+    }
+}
+
 /* ---- twins ------------------------------------------------------------------------------------- */
 
 /* Both twins are in one batch, so batch statistics cannot tell them apart: with
@@ -578,6 +639,7 @@ int main(void)
         cmocka_unit_test(frozen_ops_stand_still),
         cmocka_unit_test(forward_by_hand),
         cmocka_unit_test(seed_network_against_pytorch),
+        cmocka_unit_test(a_pool_within_a_batchnorm_changes_nothing),
         cmocka_unit_test(swapping_the_questions_changes_nothing),
         cmocka_unit_test(inference_sees_one_row),
         cmocka_unit_test(initial_weights),

@@ -174,6 +174,30 @@ static void torch_pool(kn_backend *be, int k, bool largest)
         be->dealloc(be, all[i]);
 }
 
+static void torch_bn_pool(kn_backend *be, int k)
+{
+    const char *op = "bn_pool";
+    kn_window win = window_of(k);
+    kn_act act = k % 2 ? KN_ACT_RELU : KN_ACT_ELU;
+    char name[48];
+    image_name(name, sizeof name, op, k, "x");
+    size_t images = tensor(name)->shape[0], C = win.C;
+    float *x = given_image(be, op, k, "x"), *dy = given_image(be, op, k, "dy");
+    float *gamma = given_image(be, op, k, "gamma"), *beta = given_image(be, op, k, "beta");
+    float *y = rig_device(be, NULL, images * win.P * win.Q * C * sizeof *y);
+    float *dx = rig_device(be, NULL, images * win.H * win.W * C * sizeof *dx);
+    float *stat = rig_device(be, NULL, 6 * C * sizeof *stat), *dgamma = stat + 4 * C, *dbeta = dgamma + C;
+    be->bn_pool_forward(be, y, stat, stat + C, stat + 2 * C, stat + 3 * C, x, gamma, beta, 0.1f, act, &win, images);
+    be->bn_pool_backward(be, dx, dgamma, dbeta, dy, x, y, stat, stat + C, gamma, act, &win, images, 0);
+    compare_image(be, y, op, k, "y");
+    compare_image(be, dx, op, k, "dx");
+    compare_image(be, dgamma, op, k, "dgamma");
+    compare_image(be, dbeta, op, k, "dbeta");
+    float *all[] = {x, dy, gamma, beta, y, stat, dx};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        be->dealloc(be, all[i]);
+}
+
 static void torch_batch(kn_backend *be)
 {
     static const char *const kinds[] = {"euclidean", "l1", "cosine"}, *const losses[] = {"contrastive", "hinge"};
@@ -309,6 +333,7 @@ static void torch_of(kn_backend *be)
         torch_conv(be, k);
         torch_pool(be, k, true);
         torch_pool(be, k, false);
+        torch_bn_pool(be, k);
     }
     torch_batch(be);
     torch_softmax(be);

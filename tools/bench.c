@@ -184,6 +184,16 @@ OP(conv_backward_x) { BE->conv_backward_x(BE, b->c, b->a, b->filter[0], &b->conv
 OP(conv_backward_w) { BE->conv_backward_w(BE, b->filter[1], b->a, b->b, &b->conv, IMAGES, C); }
 OP(maxpool_forward) { BE->maxpool_forward(BE, b->c, b->a, &b->halves, IMAGES); }
 OP(maxpool_backward) { BE->maxpool_backward(BE, b->d, b->b, b->a, b->c, &b->halves, IMAGES, 0); }
+OP(bn_pool_forward)
+{
+    BE->bn_pool_forward(BE, b->c, b->channel[0], b->channel[1], b->channel[2], b->channel[3], b->a, b->channel[4],
+                        b->channel[5], 0.1f, KN_ACT_RELU, &b->halves, IMAGES);
+}
+OP(bn_pool_backward)
+{
+    BE->bn_pool_backward(BE, b->d, b->channel[6], b->channel[7], b->b, b->a, b->f, b->channel[0], b->channel[1],
+                         b->channel[4], KN_ACT_RELU, &b->halves, IMAGES, 0);
+}
 OP(avgpool_forward) { BE->avgpool_forward(BE, b->c, b->a, &b->halves, IMAGES); }
 OP(avgpool_backward) { BE->avgpool_backward(BE, b->d, b->b, &b->halves, IMAGES, 0); }
 
@@ -225,6 +235,8 @@ const bench_op bench_ops[] = {
     {"conv 3x3 d weight", conv_backward_w, conv_flops, 2, 9},
     {"maxpool 2x2", maxpool_forward, NULL, 1.25, 0},
     {"maxpool 2x2 d", maxpool_backward, NULL, 2.5, 0},
+    {"bn+maxpool+relu", bn_pool_forward, NULL, 2.25, 0},
+    {"bn+maxpool+relu d", bn_pool_backward, NULL, 4, 0},
     {"avgpool 2x2", avgpool_forward, NULL, 1.25, 0},
     {"avgpool 2x2 d", avgpool_backward, NULL, 1.25, 0},
     {NULL, NULL, NULL, 0, 0},

@@ -15,7 +15,7 @@ typedef struct bn {
     float *y, *dx, *dres;
     const float *dy, *x, *out, *res;
     const float *mean, *scale, *beta;
-    kn_bn_line line;
+    kn_bn_slopes of;
     float *part[2]; /* [blocks, C]: sums of each block of rows */
     kn_act act;
     size_t N, C, ldy, panels, block; /* ldy: of y, or of dy and out; block: rows of a block of the first round */
@@ -52,15 +52,20 @@ static void apply(kn_cpu *cpu, bn *p)
     kn_parallel(cpu->pool, kn_ceil_div(p->N, kn_block_rows(p->C)), apply_task, p);
 }
 
-size_t kn_bn_room(size_t N, size_t C)
+static size_t blocks_of(size_t N)
 {
-    return 2 * (N ? kn_ceil_div(N, block_of(N)) : 0) * C;
+    return N ? kn_ceil_div(N, block_of(N)) : 0;
 }
 
-void kn_bn_stats(kn_cpu *cpu, float *mean, float *rstd, float *scale, float *running_mean, float *running_var,
-                 float *room, const float *x, const float *gamma, float momentum, size_t N, size_t C)
+size_t kn_bn_room(size_t N, size_t C)
 {
-    size_t block = block_of(N), blocks = kn_ceil_div(N, block);
+    return 2 * blocks_of(N) * C;
+}
+
+void kn_bn_statistics(kn_cpu *cpu, float *mean, float *rstd, float *running_mean, float *running_var, float *scale,
+                      float *room, const float *x, const float *gamma, float momentum, size_t N, size_t C)
+{
+    size_t block = block_of(N), blocks = blocks_of(N);
     float *m2 = room + blocks * C;
     bn p = {.simd = cpu->simd, .x = x, .part = {room, m2}, .N = N, .C = C, .panels = kn_ceil_div(C, COLUMNS),
             .block = block};
@@ -84,9 +89,10 @@ static void bn_forward(kn_backend *be, float *y, size_t ldy, float *mean, float 
     float *scale = kn_cpu_scratch(cpu, C + kn_bn_room(N, C));
     if (!scale || N == 0 || C == 0)
         return;
-    kn_bn_stats(cpu, mean, rstd, scale, running_mean, running_var, scale + C, x, gamma, momentum, N, C);
-    apply(cpu, &(bn){.simd = cpu->simd, .y = y, .x = x, .res = res, .mean = mean, .scale = scale, .beta = beta,
-                     .act = act, .N = N, .C = C, .ldy = ldy});
+    kn_bn_statistics(cpu, mean, rstd, running_mean, running_var, scale, scale + C, x, gamma, momentum, N, C);
+    bn p = {.simd = cpu->simd, .y = y, .x = x, .res = res, .mean = mean, .scale = scale, .beta = beta, .act = act,
+            .N = N, .C = C, .ldy = ldy};
+    apply(cpu, &p);
 }
 
 static void bn_infer(kn_backend *be, float *y, size_t ldy, const float *running_mean, const float *running_var,
@@ -121,11 +127,13 @@ static void gradient_task(void *arg, size_t task, int worker)
     size_t rows = kn_block_rows(p->C), n = task * rows, i = n * p->C, o = n * p->ldy;
     const float *out = p->act == KN_ACT_NONE ? NULL : p->out + o;
     p->simd->bn_gradient(p->dx + i, p->dres ? p->dres + i : NULL, p->dy + o, out, p->ldy, p->x + i, p->mean,
-                         p->line.scale, p->line.mean_g, p->line.slope, p->act, kn_min(rows, p->N - n), p->C, p->acc, p->acc_res);
+                         p->of.scale, p->of.mean_g, p->of.slope, p->act, kn_min(rows, p->N - n), p->C, p->acc,
+                         p->acc_res);
 }
 
-void kn_bn_slopes(kn_cpu *cpu, float *dgamma, float *dbeta, kn_bn_line *line, float *room, const float *sum_g,
-                  const float *sum_gd, size_t parts, const float *rstd, const float *gamma, size_t N, size_t C)
+void kn_bn_sums_to_slopes(kn_cpu *cpu, kn_bn_slopes *s, float *dgamma, float *dbeta, float *room, const float *sum_g,
+                          const float *sum_gd, size_t parts, const float *mean, const float *rstd, const float *gamma,
+                          size_t N, size_t C)
 {
     float *scale = room, *mean_g = scale + C, *slope = mean_g + C;
     cpu->simd->sum_rows(dbeta, sum_g, C, parts, C);
@@ -136,7 +144,7 @@ void kn_bn_slopes(kn_cpu *cpu, float *dgamma, float *dbeta, kn_bn_line *line, fl
         mean_g[c] = dbeta[c] / (float)N;
         slope[c] = rstd[c] * dgamma[c] / (float)N;
     }
-    *line = (kn_bn_line){scale, mean_g, slope};
+    *s = (kn_bn_slopes){mean, scale, mean_g, slope, gamma};
 }
 
 static void bn_backward(kn_backend *be, float *dx, float *dres, float *dgamma, float *dbeta, const float *dy,
@@ -144,8 +152,8 @@ static void bn_backward(kn_backend *be, float *dx, float *dres, float *dgamma, f
                         const float *gamma, kn_act act, size_t N, size_t C, int acc, int acc_res)
 {
     kn_cpu *cpu = kn_cpu_of(be);
-    size_t block = block_of(N), blocks = N ? kn_ceil_div(N, block) : 0;
-    float *room = kn_cpu_scratch(cpu, (2 * blocks + 3) * C);
+    size_t block = block_of(N), blocks = blocks_of(N);
+    float *room = kn_cpu_scratch(cpu, kn_bn_room(N, C) + 3 * C);
     if (!room || C == 0)
         return;
     float *sum_gd = room + blocks * C;
@@ -153,7 +161,7 @@ static void bn_backward(kn_backend *be, float *dx, float *dres, float *dgamma, f
             .part = {room, sum_gd}, .act = act, .N = N, .C = C, .ldy = ldy, .panels = kn_ceil_div(C, COLUMNS),
             .block = block, .acc = acc, .acc_res = acc_res};
     kn_parallel(cpu->pool, blocks * p.panels, sums_task, &p);
-    kn_bn_slopes(cpu, dgamma, dbeta, &p.line, sum_gd + blocks * C, room, sum_gd, blocks, rstd, gamma, N, C);
+    kn_bn_sums_to_slopes(cpu, &p.of, dgamma, dbeta, sum_gd + blocks * C, room, sum_gd, blocks, mean, rstd, gamma, N, C);
     kn_parallel(cpu->pool, kn_ceil_div(N, kn_block_rows(C)), gradient_task, &p);
 }
 

@@ -15,7 +15,7 @@ typedef struct twins {
     size_t blocks;
     float *loss, *d;
     const float *y, *mean, *scale, *beta;
-    kn_bn_line line;
+    kn_bn_slopes of;
     float *part[2]; /* [2 a task, D]: sums of g and of g (x - mean) */
     float *rooms;   /* z and dz of each worker */
     kn_distance kind;
@@ -71,8 +71,8 @@ static void gradient_task(void *arg, size_t task, int worker)
     for (const kn_block *b = p->block; b < p->block + p->blocks; c += b++->C)
         for (size_t side = 0; side < 2; side++)
             p->simd->bn_gradient(b->dx + (side * p->B + f.i) * b->C, NULL, f.dz + side * f.n * p->D + c, NULL, p->D,
-                                 x_of(p, b, &f, side), p->mean + c, p->line.scale + c, p->line.mean_g + c,
-                                 p->line.slope + c, KN_ACT_NONE, f.n, b->C, b->acc, 0);
+                                 x_of(p, b, &f, side), p->mean + c, p->of.scale + c, p->of.mean_g + c,
+                                 p->of.slope + c, KN_ACT_NONE, f.n, b->C, b->acc, 0);
 }
 
 static size_t widest(const kn_block *block, size_t blocks)
@@ -106,10 +106,10 @@ static void bn_pair_loss(kn_backend *be, float *loss, float *d, float *dgamma, f
                .loss_kind = loss_kind, .margin = margin, .B = B, .D = D, .pairs = pairs};
     size_t c = 0;
     for (size_t k = 0; k < blocks; c += block[k++].C)
-        kn_bn_stats(cpu, mean + c, rstd + c, scale + c, running_mean + c, running_var + c,
-                    rooms + workers * 4 * pairs * D, block[k].x, gamma + c, momentum, 2 * B, block[k].C);
+        kn_bn_statistics(cpu, mean + c, rstd + c, running_mean + c, running_var + c, scale + c,
+                         rooms + workers * 4 * pairs * D, block[k].x, gamma + c, momentum, 2 * B, block[k].C);
     kn_parallel(cpu->pool, tasks, sums_task, &p);
-    kn_bn_slopes(cpu, dgamma, dbeta, &p.line, room + D, p.part[0], p.part[1], parts, rstd, gamma, 2 * B, D);
+    kn_bn_sums_to_slopes(cpu, &p.of, dgamma, dbeta, room + D, p.part[0], p.part[1], parts, mean, rstd, gamma, 2 * B, D);
     kn_parallel(cpu->pool, tasks, gradient_task, &p);
 }
 

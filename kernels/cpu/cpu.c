@@ -64,6 +64,7 @@ kn_backend *kn_backend_cpu(kn_pool *pool, kn_error *err)
     kn_cpu_gemm(be);
     kn_cpu_rows(be);
     kn_cpu_batchnorm(be);
+    kn_cpu_bn_pool(be);
     kn_cpu_pair(be);
     kn_cpu_bn_pair(be);
     kn_cpu_loss(be);

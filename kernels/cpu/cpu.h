@@ -29,6 +29,7 @@ typedef struct kn_cpu {
 void kn_cpu_gemm(kn_backend *be);
 void kn_cpu_rows(kn_backend *be);        /* rows, elements, activation, dropout */
 void kn_cpu_batchnorm(kn_backend *be);
+void kn_cpu_bn_pool(kn_backend *be);     /* batchnorm and a max pool in one */
 void kn_cpu_pair(kn_backend *be);
 void kn_cpu_bn_pair(kn_backend *be);     /* batchnorm and pairs in one */
 void kn_cpu_loss(kn_backend *be);        /* of classes and of values */
@@ -62,24 +63,48 @@ static inline size_t kn_block_rows(size_t C)
     return C >= KN_BLOCK ? 1 : KN_BLOCK / (C ? C : 1);
 }
 
+/* ---- runs.c: pools walk over an image ------------------------------------------ */
+
+typedef struct kn_range {
+    size_t from, to;
+} kn_range;
+
+/* n windows side by side that have the same pixels inside the image: pixel t <
+ * taps of the first has its channels at[t] floats behind where the image begins. */
+typedef struct kn_run {
+    size_t pixel, window; /* floats before the image in x, before the first window in y */
+    size_t n, taps;
+    const size_t *at;
+} kn_run;
+
+typedef void (*kn_run_task)(void *arg, const kn_run *r);
+
+/* Calls fn for all windows of these rows of P of one image, in order; at[KH KW]
+ * is room for it. */
+void kn_each_run(const kn_window *win, size_t image, kn_range windows, size_t *at, kn_run_task fn, void *arg);
+
+/* Each of the first P KH rows and Q KW columns of pixels is in just one window. */
+bool kn_windows_adjoin(const kn_window *win);
+
+/* Floats of scratch that are room for the pixels of a window, for each thread. */
+static inline size_t kn_tap_floats(const kn_cpu *cpu, const kn_window *win)
+{
+    return (size_t)kn_pool_threads(cpu->pool) * win->KH * win->KW * (sizeof(size_t) / sizeof(float));
+}
+
 /* ---- batchnorm.c, for what is fused with it ---------------------------------------- */
 
-/* Floats of room that kn_bn_stats needs. */
+/* Floats of room that the statistics of bn_forward need. */
 size_t kn_bn_room(size_t N, size_t C);
-/* mean[C], rstd[C], scale = gamma rstd and the running statistics, as bn_forward;
- * N and C over 0. */
-void kn_bn_stats(kn_cpu *cpu, float *mean, float *rstd, float *scale, float *running_mean, float *running_var,
-                 float *room, const float *x, const float *gamma, float momentum, size_t N, size_t C);
-
-/* dx = scale (g - mean_g - (x - mean) slope), [C] each */
-typedef struct kn_bn_line {
-    const float *scale, *mean_g, *slope;
-} kn_bn_line;
-
-/* dgamma, dbeta and, in room[3 C], the line, from `parts` rows each of sums of g
- * and of g (x - mean), added in order. */
-void kn_bn_slopes(kn_cpu *cpu, float *dgamma, float *dbeta, kn_bn_line *line, float *room, const float *sum_g,
-                  const float *sum_gd, size_t parts, const float *rstd, const float *gamma, size_t N, size_t C);
+/* scale[C] = gamma rstd; N and C are not 0. */
+void kn_bn_statistics(kn_cpu *cpu, float *mean, float *rstd, float *running_mean, float *running_var, float *scale,
+                      float *room, const float *x, const float *gamma, float momentum, size_t N, size_t C);
+/* What a gradient needs of the whole batch: dgamma, dbeta and *s, whose arrays lie
+ * in room[3 C]; from `parts` rows each of sums of g and of g (x - mean), added in
+ * order. N: rows of the batch. */
+void kn_bn_sums_to_slopes(kn_cpu *cpu, kn_bn_slopes *s, float *dgamma, float *dbeta, float *room, const float *sum_g,
+                          const float *sum_gd, size_t parts, const float *mean, const float *rstd, const float *gamma,
+                          size_t N, size_t C);
 
 /* ---- blas.c ------------------------------------------------------------------ */
 

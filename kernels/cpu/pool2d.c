@@ -1,5 +1,4 @@
-/* Pools of the cpu filling: tasks are images, cut into runs of windows that have
- * the same pixels. */
+/* Pools of the cpu filling: tasks are images, done in runs of windows. */
 #include "kernels/cpu/cpu.h"
 
 #include <string.h>
@@ -11,61 +10,24 @@ typedef struct pool {
     const float *x, *dy, *out;
     int acc;     /* to what dx is */
     bool zeroed; /* dx begins as zeros */
-    size_t *at;  /* [KH KW] a thread: the pixels of a window */
-    void (*run)(const struct pool *p, size_t pixel, size_t window, size_t n, const size_t *at, size_t taps);
+    size_t *at;  /* [KH KW] a thread */
+    kn_run_task run;
 } pool;
-
-/* ---- runs of windows --------------------------------------------------------------- */
-
-typedef struct range {
-    size_t from, to;
-} range;
-
-/* Which taps of window row p are inside an image of height H; of columns alike. */
-static range inside(const kn_window *win, size_t p, size_t taps, size_t H)
-{
-    size_t h = p * win->stride, end = H + win->pad;
-    return (range){h < win->pad ? kn_ceil_div(win->pad - h, win->dilation) : 0,
-                   h < end ? kn_min(taps, kn_ceil_div(end - h, win->dilation)) : 0};
-}
-
-static size_t list_taps(const kn_window *win, size_t p, size_t q, range rows, range columns, size_t *at)
-{
-    size_t n = 0;
-    for (size_t i = rows.from; i < rows.to; i++)
-        for (size_t j = columns.from; j < columns.to; j++)
-            at[n++] = ((p * win->stride + i * win->dilation - win->pad) * win->W + q * win->stride +
-                       j * win->dilation - win->pad) * win->C;
-    return n;
-}
 
 static void image_task(void *arg, size_t image, int worker)
 {
-    const pool *p = arg;
+    pool *p = arg;
     const kn_window *win = p->win;
-    size_t *at = p->at + (size_t)worker * win->KH * win->KW, pixel = image * win->H * win->W * win->C;
+    size_t pixels = win->H * win->W * win->C;
     if (p->zeroed)
-        memset(p->dx + pixel, 0, win->H * win->W * win->C * sizeof *p->dx);
-    for (size_t i = 0; i < win->P; i++) {
-        range rows = inside(win, i, win->KH, win->H);
-        for (size_t q = 0, end; q < win->Q; q = end) {
-            range columns = inside(win, q, win->KW, win->W), next = columns;
-            for (end = q + 1; end < win->Q; end++) {
-                next = inside(win, end, win->KW, win->W);
-                if (next.from != columns.from || next.to != columns.to)
-                    break;
-            }
-            p->run(p, pixel, ((image * win->P + i) * win->Q + q) * win->C, end - q, at,
-                   list_taps(win, i, q, rows, columns, at));
-        }
-    }
+        memset(p->dx + image * pixels, 0, pixels * sizeof *p->dx);
+    kn_each_run(win, image, (kn_range){0, win->P}, p->at + (size_t)worker * win->KH * win->KW, p->run, p);
 }
 
 static void each_image(kn_backend *be, pool *p, size_t N)
 {
     kn_cpu *cpu = kn_cpu_of(be);
-    size_t taps = p->win->KH * p->win->KW;
-    float *room = kn_cpu_scratch(cpu, (size_t)kn_pool_threads(cpu->pool) * taps * (sizeof *p->at / sizeof *room));
+    float *room = kn_cpu_scratch(cpu, kn_tap_floats(cpu, p->win));
     if (!room || p->win->C == 0)
         return;
     p->simd = cpu->simd;
@@ -73,27 +35,21 @@ static void each_image(kn_backend *be, pool *p, size_t N)
     kn_parallel(cpu->pool, N, image_task, p);
 }
 
-/* P windows of K pixels are all H, each once. */
-static bool tiles(const kn_window *win, size_t H, size_t K, size_t P)
-{
-    return P * K == H && (P == 1 || K == win->stride);
-}
-
 static void each_gradient(kn_backend *be, pool *p, size_t N, int acc)
 {
     const kn_window *win = p->win;
-    bool once = win->pad == 0 && win->dilation == 1 && tiles(win, win->H, win->KH, win->P) &&
-                tiles(win, win->W, win->KW, win->Q);
-    p->zeroed = !acc && !once; /* else the gradient is written at once */
+    bool once = kn_windows_adjoin(win) && win->P * win->KH == win->H && win->Q * win->KW == win->W;
+    p->zeroed = !acc && !once; /* else each pixel is in one window, and the gradient written at once */
     p->acc = acc || p->zeroed;
     each_image(be, p, N);
 }
 
 /* ---- the pools ----------------------------------------------------------------------- */
 
-static void max_run(const pool *p, size_t pixel, size_t window, size_t n, const size_t *at, size_t taps)
+static void max_run(void *arg, const kn_run *r)
 {
-    p->simd->maxpool(p->y + window, p->x + pixel, p->win->stride * p->win->C, n, at, taps, p->win->C);
+    const pool *p = arg;
+    p->simd->maxpool(p->y + r->window, p->x + r->pixel, p->win->stride * p->win->C, r->n, r->at, r->taps, p->win->C);
 }
 
 static void maxpool_forward(kn_backend *be, float *y, const float *x, const kn_window *win, size_t N)
@@ -101,10 +57,11 @@ static void maxpool_forward(kn_backend *be, float *y, const float *x, const kn_w
     each_image(be, &(pool){.win = win, .y = y, .x = x, .run = max_run}, N);
 }
 
-static void max_gradient_run(const pool *p, size_t pixel, size_t window, size_t n, const size_t *at, size_t taps)
+static void max_gradient_run(void *arg, const kn_run *r)
 {
-    p->simd->maxpool_gradient(p->dx + pixel, p->dy + window, p->x + pixel, p->out + window,
-                              p->win->stride * p->win->C, n, at, taps, p->win->C, p->acc);
+    const pool *p = arg;
+    p->simd->maxpool_gradient(p->dx + r->pixel, p->dy + r->window, p->x + r->pixel, p->out + r->window,
+                              p->win->stride * p->win->C, r->n, r->at, r->taps, p->win->C, p->acc);
 }
 
 static void maxpool_backward(kn_backend *be, float *dx, const float *dy, const float *x, const float *y,
@@ -113,9 +70,10 @@ static void maxpool_backward(kn_backend *be, float *dx, const float *dy, const f
     each_gradient(be, &(pool){.win = win, .dx = dx, .dy = dy, .x = x, .out = y, .run = max_gradient_run}, N, acc);
 }
 
-static void mean_run(const pool *p, size_t pixel, size_t window, size_t n, const size_t *at, size_t taps)
+static void mean_run(void *arg, const kn_run *r)
 {
-    p->simd->avgpool(p->y + window, p->x + pixel, p->win->stride * p->win->C, n, at, taps, p->win->C);
+    const pool *p = arg;
+    p->simd->avgpool(p->y + r->window, p->x + r->pixel, p->win->stride * p->win->C, r->n, r->at, r->taps, p->win->C);
 }
 
 static void avgpool_forward(kn_backend *be, float *y, const float *x, const kn_window *win, size_t N)
@@ -123,10 +81,11 @@ static void avgpool_forward(kn_backend *be, float *y, const float *x, const kn_w
     each_image(be, &(pool){.win = win, .y = y, .x = x, .run = mean_run}, N);
 }
 
-static void mean_gradient_run(const pool *p, size_t pixel, size_t window, size_t n, const size_t *at, size_t taps)
+static void mean_gradient_run(void *arg, const kn_run *r)
 {
-    p->simd->avgpool_gradient(p->dx + pixel, p->dy + window, p->win->stride * p->win->C, n, at, taps, p->win->C,
-                              p->acc);
+    const pool *p = arg;
+    p->simd->avgpool_gradient(p->dx + r->pixel, p->dy + r->window, p->win->stride * p->win->C, r->n, r->at, r->taps,
+                              p->win->C, p->acc);
 }
 
 static void avgpool_backward(kn_backend *be, float *dx, const float *dy, const kn_window *win, size_t N, int acc)

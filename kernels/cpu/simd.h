@@ -32,6 +32,12 @@ typedef struct kn_batch {
     size_t N, D;
 } kn_batch;
 
+/* Of each channel, for the gradient of a batch norm: scale = gamma rstd, mean_g =
+ * mean of g, slope = rstd^2 mean of g (x - mean). */
+typedef struct kn_bn_slopes {
+    const float *mean, *scale, *mean_g, *slope, *gamma;
+} kn_bn_slopes;
+
 /* n floats of a window, side by side, `at` floats after its first. */
 typedef struct kn_segment {
     size_t at, n;
@@ -98,13 +104,20 @@ typedef struct kn_conv_rows {
     F(void, maxpool, (float *y, const float *x, size_t step, size_t n, const size_t *at, size_t taps, size_t C))       \
     F(void, maxpool_gradient, (float *dx, const float *dy, const float *x, const float *y, size_t step, size_t n,      \
                                const size_t *at, size_t taps, size_t C, int acc))                                      \
+    /* The largest for channels of gamma >= 0, the smallest for the others. */                                         \
+    F(void, maxpool_signed, (float *y, const float *x, size_t step, size_t n, const size_t *at, size_t taps,           \
+                             const float *gamma, size_t C))                                                            \
+    /* dx (+)= scale * (g' - mean_g - (x - mean) * slope) for all pixels of the windows, of which only the first that  \
+     * equals what maxpool_signed picks has g' = g, the others 0. No pixel is in two windows. */                       \
+    F(void, bn_pool_gradient, (float *dx, const float *g, const float *x, size_t step, size_t n, const size_t *at,     \
+                               size_t taps, const kn_bn_slopes *s, size_t C, int acc))                                 \
     F(void, avgpool, (float *y, const float *x, size_t step, size_t n, const size_t *at, size_t taps, size_t C))       \
     F(void, avgpool_gradient, (float *dx, const float *dy, size_t step, size_t n, const size_t *at, size_t taps,       \
                                size_t C, int acc))                                                                     \
-    /* distance() and pair_loss() for pairs first .. first+n-1 of B; share: 1 over the pairs of the whole batch */                                                 \
+    /* distance() and pair_loss() for pairs first .. first+n-1 of B; share: 1 over the pairs of the batch */           \
     F(void, distance, (float *d, const float *z, kn_distance kind, size_t first, size_t n, size_t B, size_t D))        \
     F(void, pair_loss, (float *loss, float *d, float *dz, const float *z, const float *y, kn_distance kind,            \
-                        kn_pair_loss loss_kind, float margin, float share, size_t first, size_t n, size_t B, size_t D)) \
+                        kn_pair_loss loss_kind, float margin, float share, size_t first, size_t n, size_t B, size_t D))\
     /* rows first .. first+n-1 of b, n <= KN_BATCH_ROWS; room[n * N] */                                                \
     F(void, batch_loss, (const kn_batch *b, float *room, size_t first, size_t n))                                      \
     /* N rows; scale: 1 over the rows of the whole batch. */                                                           \

@@ -48,6 +48,16 @@ static __global__ void join_moments(float *mean, float *rstd, float *running_mea
     }
 }
 
+void gpu_bn_statistics(gpu *g, float *mean, float *rstd, float *running_mean, float *running_var, const float *x,
+                       float momentum, size_t N, size_t C)
+{
+    const gpu_cut cut(N, C, false), last(cut.chunks(), C, true);
+    float *part = static_cast<float *>(gpu_scratch(g, 2 * cut.chunks() * C * sizeof *part));
+    GPU_LAUNCH(g, chunk_moments, cut.grid, cut.block, part, x, N, C, cut.rows);
+    GPU_LAUNCH(g, join_moments, last.grid, last.block, mean, rstd, running_mean, running_var, part, momentum, N, C,
+               cut.rows, cut.chunks());
+}
+
 static __global__ void normalise(float *y, size_t ldy, const float *mean, const float *rstd, const float *x,
                                  const float *gamma, const float *beta, const float *res, kn_act act, size_t N,
                                  size_t C)
@@ -66,11 +76,7 @@ static void bn_forward(kn_backend *be, float *y, size_t ldy, float *mean, float 
     gpu *g = gpu_of(be);
     if (N == 0 || C == 0)
         return;
-    const gpu_cut cut(N, C, false), last(cut.chunks(), C, true);
-    float *part = static_cast<float *>(gpu_scratch(g, 2 * cut.chunks() * C * sizeof *part));
-    GPU_LAUNCH(g, chunk_moments, cut.grid, cut.block, part, x, N, C, cut.rows);
-    GPU_LAUNCH(g, join_moments, last.grid, last.block, mean, rstd, running_mean, running_var, part, momentum, N, C,
-               cut.rows, cut.chunks());
+    gpu_bn_statistics(g, mean, rstd, running_mean, running_var, x, momentum, N, C);
     GPU_LAUNCH(g, normalise, gpu_blocks(N * C), GPU_THREADS, y, ldy, mean, rstd, x, gamma, beta, res, act, N, C);
 }
 
@@ -80,6 +86,13 @@ static __global__ void reciprocal_deviation(float *rstd, const float *var, size_
         rstd[c] = 1.0f / sqrtf(var[c] + KN_EPS_BN);
 }
 
+float *gpu_bn_deviations(gpu *g, const float *var, size_t C)
+{
+    float *rstd = static_cast<float *>(gpu_scratch(g, C * sizeof *rstd));
+    GPU_LAUNCH(g, reciprocal_deviation, gpu_blocks(C), GPU_THREADS, rstd, var, C);
+    return rstd;
+}
+
 static void bn_infer(kn_backend *be, float *y, size_t ldy, const float *running_mean, const float *running_var,
                      const float *x, const float *gamma, const float *beta, const float *res, kn_act act, size_t N,
                      size_t C)
@@ -87,8 +100,7 @@ static void bn_infer(kn_backend *be, float *y, size_t ldy, const float *running_
     gpu *g = gpu_of(be);
     if (N == 0 || C == 0)
         return;
-    float *rstd = static_cast<float *>(gpu_scratch(g, C * sizeof *rstd));
-    GPU_LAUNCH(g, reciprocal_deviation, gpu_blocks(C), GPU_THREADS, rstd, running_var, C);
+    const float *rstd = gpu_bn_deviations(g, running_var, C);
     GPU_LAUNCH(g, normalise, gpu_blocks(N * C), GPU_THREADS, y, ldy, running_mean, rstd, x, gamma, beta, res, act, N,
                C);
 }
@@ -127,6 +139,12 @@ static __global__ void join_grads(float *dgamma, float *dbeta, const float *part
     }
 }
 
+void gpu_bn_join(gpu *g, float *dgamma, float *dbeta, const float *part, size_t C, size_t chunks)
+{
+    const gpu_cut all(chunks, C, true);
+    GPU_LAUNCH(g, join_grads, all.grid, all.block, dgamma, dbeta, part, C, chunks);
+}
+
 /* dres may be dy: each cell is read before it is written, by one thread. */
 static __global__ void spread_grads(float *dx, float *dres, const float *dgamma, const float *dbeta, const float *dy,
                                     const float *x, const float *y, size_t ldy, const float *mean,
@@ -152,10 +170,10 @@ static void bn_backward(kn_backend *be, float *dx, float *dres, float *dgamma, f
     gpu *g = gpu_of(be);
     if (C == 0)
         return;
-    const gpu_cut cut(N, C, false), last(cut.chunks(), C, true);
+    const gpu_cut cut(N, C, false);
     float *part = static_cast<float *>(gpu_scratch(g, 2 * cut.chunks() * C * sizeof *part));
     GPU_LAUNCH(g, chunk_grads, cut.grid, cut.block, part, dy, x, y, ldy, mean, rstd, act, N, C, cut.rows);
-    GPU_LAUNCH(g, join_grads, last.grid, last.block, dgamma, dbeta, part, C, cut.chunks());
+    gpu_bn_join(g, dgamma, dbeta, part, C, cut.chunks());
     if (N)
         GPU_LAUNCH(g, spread_grads, gpu_blocks(N * C), GPU_THREADS, dx, dres, dgamma, dbeta, dy, x, y, ldy, mean, rstd,
                    gamma, act, N, C, acc, acc_res);

@@ -231,6 +231,16 @@ __device__ static void gpu_sum_rows(float (&s)[K], size_t begin, size_t end, siz
 /* out[C] = sum over the rows of x[N,C]. (rows.cu) */
 void gpu_column_sums(gpu *g, float *out, const float *x, size_t N, size_t C);
 
+/* ---- batchnorm.cu ------------------------------------------------------------------ */
+
+/* What bn_forward stores of x[N,C], N and C not 0. */
+void gpu_bn_statistics(gpu *g, float *mean, float *rstd, float *running_mean, float *running_var, const float *x,
+                       float momentum, size_t N, size_t C);
+/* rstd[C] of var, in scratch. */
+float *gpu_bn_deviations(gpu *g, const float *var, size_t C);
+/* dbeta and dgamma, the sums over the chunks of part[chunk][2][C]. */
+void gpu_bn_join(gpu *g, float *dgamma, float *dbeta, const float *part, size_t C, size_t chunks);
+
 /* ---- the families ------------------------------------------------------------------ */
 
 void gpu_fill_order(kn_backend *be);
@@ -238,6 +248,7 @@ void gpu_fill_gemm(kn_backend *be);
 void gpu_fill_rows(kn_backend *be);
 void gpu_fill_act(kn_backend *be);
 void gpu_fill_batchnorm(kn_backend *be);
+void gpu_fill_bn_pool(kn_backend *be);
 void gpu_fill_pair(kn_backend *be);
 void gpu_fill_loss(kn_backend *be);
 void gpu_fill_conv(kn_backend *be);

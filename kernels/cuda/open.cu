@@ -129,6 +129,7 @@ extern "C" __attribute__((visibility("default"))) kn_backend *siam_cuda_open(kn_
     gpu_fill_rows(be);
     gpu_fill_act(be);
     gpu_fill_batchnorm(be);
+    gpu_fill_bn_pool(be);
     gpu_fill_pair(be);
     gpu_fill_loss(be);
     gpu_fill_conv(be);

@@ -3,6 +3,23 @@
 
 #include <math.h>
 
+kn_naive_moments kn_naive_statistics(float *mean, float *rstd, float *running_mean, float *running_var, const float *x,
+                                     float momentum, size_t c, size_t N, size_t C)
+{
+    double s = 0, q = 0;
+    for (size_t n = 0; n < N; n++)
+        s += (double)x[n * C + c];
+    double mu = s / (double)N;
+    for (size_t n = 0; n < N; n++)
+        q += ((double)x[n * C + c] - mu) * ((double)x[n * C + c] - mu);
+    double r = 1 / sqrt(q / (double)N + (double)KN_EPS_BN);
+    mean[c] = (float)mu;
+    rstd[c] = (float)r;
+    running_mean[c] = (1 - momentum) * running_mean[c] + momentum * (float)mu;
+    running_var[c] = (1 - momentum) * running_var[c] + momentum * (float)(q / (double)(N > 1 ? N - 1 : 1));
+    return (kn_naive_moments){mu, r};
+}
+
 static void bn_forward(kn_backend *be, float *y, size_t ldy, float *mean, float *rstd, float *running_mean,
                        float *running_var, const float *x, const float *gamma, const float *beta, const float *res,
                        float momentum, kn_act act, size_t N, size_t C)
@@ -11,21 +28,11 @@ static void bn_forward(kn_backend *be, float *y, size_t ldy, float *mean, float 
     if (N == 0)
         return;
     for (size_t c = 0; c < C; c++) {
-        double s = 0, q = 0;
-        for (size_t n = 0; n < N; n++)
-            s += (double)x[n * C + c];
-        double mu = s / (double)N;
-        for (size_t n = 0; n < N; n++)
-            q += ((double)x[n * C + c] - mu) * ((double)x[n * C + c] - mu);
-        double r = 1 / sqrt(q / (double)N + (double)KN_EPS_BN);
+        kn_naive_moments s = kn_naive_statistics(mean, rstd, running_mean, running_var, x, momentum, c, N, C);
         for (size_t n = 0; n < N; n++) {
-            double v = (double)gamma[c] * ((double)x[n * C + c] - mu) * r + (double)beta[c];
+            double v = (double)gamma[c] * ((double)x[n * C + c] - s.mean) * s.rstd + (double)beta[c];
             y[n * ldy + c] = kn_naive_act((float)(v + (res ? (double)res[n * C + c] : 0)), act);
         }
-        mean[c] = (float)mu;
-        rstd[c] = (float)r;
-        running_mean[c] = (1 - momentum) * running_mean[c] + momentum * (float)mu;
-        running_var[c] = (1 - momentum) * running_var[c] + momentum * (float)(q / (double)(N > 1 ? N - 1 : 1));
     }
 }
 

@@ -3,16 +3,17 @@
 
 #include <math.h>
 
-static const size_t OUTSIDE = (size_t)-1;
-
-/* Which pixel of all N images tap (i, j) of the window at (p, q) of image n
- * looks at, or OUTSIDE. */
 static size_t pixel(const kn_window *win, size_t n, size_t p, size_t q, size_t i, size_t j)
 {
     size_t h = p * win->stride + i * win->dilation, w = q * win->stride + j * win->dilation; /* padding counted */
     if (h < win->pad || h - win->pad >= win->H || w < win->pad || w - win->pad >= win->W)
-        return OUTSIDE;
+        return KN_NAIVE_OUTSIDE;
     return (n * win->H + h - win->pad) * win->W + w - win->pad;
+}
+
+size_t kn_naive_tap(const kn_window *win, size_t m, size_t k)
+{
+    return pixel(win, m / win->Q / win->P, m / win->Q % win->P, m % win->Q, k / win->KW, k % win->KW);
 }
 
 /* ---- convolution ----------------------------------------------------------------- */
@@ -30,20 +31,20 @@ static void conv_forward(kn_backend *be, float *y, const float *x, const float *
                     for (size_t i = 0; i < win->KH; i++)
                         for (size_t j = 0; j < win->KW; j++) {
                             size_t at = pixel(win, n, p, q, i, j);
-                            for (size_t c = 0; at != OUTSIDE && c < C; c++)
+                            for (size_t c = 0; at != KN_NAIVE_OUTSIDE && c < C; c++)
                                 s += (double)w[((o * win->KH + i) * win->KW + j) * C + c] * (double)x[at * C + c];
                         }
                     y[((n * win->P + p) * win->Q + q) * O + o] = kn_naive_act((float)s, act);
                 }
 }
 
-/* p of the window whose tap i looks at row h, or OUTSIDE of 0 .. P; for columns
+/* p of the window whose tap i looks at row h, or KN_NAIVE_OUTSIDE of 0 .. P; for columns
  * alike. */
 static size_t window_at(const kn_window *win, size_t h, size_t i, size_t P)
 {
     size_t from_first = h + win->pad - i * win->dilation;
     if (h + win->pad < i * win->dilation || from_first % win->stride || from_first / win->stride >= P)
-        return OUTSIDE;
+        return KN_NAIVE_OUTSIDE;
     return from_first / win->stride;
 }
 
@@ -54,7 +55,7 @@ static double gradient_at(const kn_window *win, const float *dy, const float *w,
     for (size_t i = 0; i < win->KH; i++)
         for (size_t j = 0; j < win->KW; j++) {
             size_t p = window_at(win, h, i, win->P), q = window_at(win, col, j, win->Q);
-            for (size_t o = 0; p != OUTSIDE && q != OUTSIDE && o < O; o++)
+            for (size_t o = 0; p != KN_NAIVE_OUTSIDE && q != KN_NAIVE_OUTSIDE && o < O; o++)
                 s += (double)w[((o * win->KH + i) * win->KW + j) * win->C + c] *
                      (double)dy[((n * win->P + p) * win->Q + q) * O + o];
         }
@@ -86,7 +87,7 @@ static void conv_backward_w(kn_backend *be, float *dw, const float *dy, const fl
                     double s = 0;
                     for (size_t m = 0; m < N * windows; m++) {
                         size_t at = pixel(win, m / windows, m % windows / win->Q, m % win->Q, i, j);
-                        if (at != OUTSIDE)
+                        if (at != KN_NAIVE_OUTSIDE)
                             s += (double)dy[m * O + o] * (double)x[at * C + c];
                     }
                     dw[((o * win->KH + i) * win->KW + j) * C + c] = (float)s;
@@ -103,8 +104,8 @@ static void maxpool_forward(kn_backend *be, float *y, const float *x, const kn_w
         for (size_t c = 0; c < C; c++) {
             float most = -INFINITY;
             for (size_t k = 0; k < win->KH * win->KW; k++) {
-                size_t at = pixel(win, m / win->Q / win->P, m / win->Q % win->P, m % win->Q, k / win->KW, k % win->KW);
-                if (at != OUTSIDE && !(x[at * C + c] <= most))
+                size_t at = kn_naive_tap(win, m, k);
+                if (at != KN_NAIVE_OUTSIDE && !(x[at * C + c] <= most))
                     most = isnan(most) ? most : x[at * C + c];
             }
             y[m * C + c] = most;
@@ -121,8 +122,8 @@ static void maxpool_backward(kn_backend *be, float *dx, const float *dy, const f
     for (size_t m = 0; m < N * win->P * win->Q; m++)
         for (size_t c = 0; c < C; c++)
             for (size_t k = 0; k < win->KH * win->KW; k++) {
-                size_t at = pixel(win, m / win->Q / win->P, m / win->Q % win->P, m % win->Q, k / win->KW, k % win->KW);
-                if (at == OUTSIDE || x[at * C + c] != y[m * C + c])
+                size_t at = kn_naive_tap(win, m, k);
+                if (at == KN_NAIVE_OUTSIDE || x[at * C + c] != y[m * C + c])
                     continue;
                 dx[at * C + c] += dy[m * C + c];
                 break;
@@ -135,7 +136,7 @@ static size_t inside(const kn_window *win, size_t p, size_t q)
     size_t count = 0;
     for (size_t i = 0; i < win->KH; i++)
         for (size_t j = 0; j < win->KW; j++)
-            count += pixel(win, 0, p, q, i, j) != OUTSIDE;
+            count += pixel(win, 0, p, q, i, j) != KN_NAIVE_OUTSIDE;
     return count;
 }
 
@@ -149,7 +150,7 @@ static void avgpool_forward(kn_backend *be, float *y, const float *x, const kn_w
             double s = 0;
             for (size_t k = 0; k < win->KH * win->KW; k++) {
                 size_t at = pixel(win, n, p, q, k / win->KW, k % win->KW);
-                s += at == OUTSIDE ? 0 : (double)x[at * C + c];
+                s += at == KN_NAIVE_OUTSIDE ? 0 : (double)x[at * C + c];
             }
             y[m * C + c] = (float)(s / (double)inside(win, p, q));
         }
@@ -165,7 +166,7 @@ static void avgpool_backward(kn_backend *be, float *dx, const float *dy, const k
         size_t n = m / win->Q / win->P, p = m / win->Q % win->P, q = m % win->Q;
         for (size_t k = 0; k < win->KH * win->KW; k++) {
             size_t at = pixel(win, n, p, q, k / win->KW, k % win->KW);
-            for (size_t c = 0; at != OUTSIDE && c < C; c++)
+            for (size_t c = 0; at != KN_NAIVE_OUTSIDE && c < C; c++)
                 dx[at * C + c] += dy[m * C + c] / (float)inside(win, p, q);
         }
     }

@@ -82,6 +82,7 @@ kn_backend *kn_backend_naive(kn_error *err)
     kn_host_memory(be);
     kn_naive_dense(be);
     kn_naive_batchnorm(be);
+    kn_naive_bn_pool(be);
     kn_naive_pair(be);
     kn_naive_images(be);
     kn_naive_loss(be);

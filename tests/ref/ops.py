@@ -18,6 +18,8 @@ Tensors, by op:
   conv.K.*, maxpool.K.*, avgpool.K.*  images [N, H, W, C] through window K of WINDOWS:
            x, w [O, KH, KW, C], bias, dy, y, dx, dw, dbias, and the window as
            struct kn_window has it; the pools of the same x: dy, y, dx
+  bn_pool.K.*  images [N, H, W, C] through batch norm, a max pool of window K and
+           elu (relu where K is odd): x, gamma, beta, dy, y, dx, dgamma, dbeta
 """
 import pathlib
 
@@ -169,6 +171,20 @@ def windows(out):
             out |= {f"{name}.{k}.y": nhwc(y), f"{name}.{k}.dy": nhwc(dy), f"{name}.{k}.dx": nhwc(x.grad)}
 
 
+def norm_and_pool(out):
+    functional = torch.nn.functional
+    for k, (C, _, H, W, KH, KW, stride, pad, dilation) in enumerate(WINDOWS):
+        x = torch.randn(2, C, H, W).double().requires_grad_()
+        gamma, beta = (torch.randn(C).double().requires_grad_() for _ in range(2))
+        y = functional.batch_norm(x, None, None, gamma, beta, training=True)
+        y = (functional.elu, torch.relu)[k % 2](functional.max_pool2d(y, (KH, KW), stride, pad, dilation))
+        dy = torch.randn_like(y)
+        y.backward(dy)
+        parts = {"x": nhwc(x), "gamma": gamma, "beta": beta, "dy": nhwc(dy), "y": nhwc(y), "dx": nhwc(x.grad),
+                 "dgamma": gamma.grad, "dbeta": beta.grad}
+        out |= {f"bn_pool.{k}.{name}": t for name, t in parts.items()}
+
+
 torch.manual_seed(1)
 ref = {}
 batch_norm(ref)
@@ -182,6 +198,7 @@ windows(ref)
 batch_losses(ref)
 other_losses(ref)
 bag(ref)
+norm_and_pool(ref)
 ref["elu.x"] = torch.tensor([-100, -20, -5, -1, -0.5, -0.01, -1e-4, -1e-6, 0, 1e-6, 0.3, 4], dtype=torch.float64)
 ref["elu.y"] = torch.nn.functional.elu(ref["elu.x"])
 save_file({k: np.ascontiguousarray(v.detach().numpy().astype(np.float32 if v.is_floating_point() else np.uint32))
