@@ -343,6 +343,7 @@ static void check_device(bench *b, const char *what, const float *p, const float
     kn_free(have);
 }
 
+/* By the way of training: sm_net_step_pairs. */
 static void ten_steps(bench *b, const float *losses)
 {
     float *m = device(b->be, NULL, b->P * sizeof *m), *v = device(b->be, NULL, b->P * sizeof *v);
@@ -352,11 +353,8 @@ static void ten_steps(bench *b, const float *losses)
         const kn_step step = {.lr = 0.01f, .bias1 = (float)(1 / (1 - pow(b1, t))), .bias2 = (float)(1 / (1 - pow(b2, t)))};
         float loss;
         b->be->upload(b->be, b->step, &step, sizeof step);
-        sm_net_forward(b->net, 2 * b->pairs, b->step, 11);
-        b->be->pair_loss(b->be, b->pair_loss, b->d, sm_net_output_grad(b->net), sm_net_output(b->net), b->y, b->distance,
-                         b->loss, b->margin, b->pairs, b->g->output_width);
+        sm_net_step_pairs(b->net, b->pair_loss, b->d, b->y, b->distance, b->loss, b->margin, 2 * b->pairs, b->step, 11);
         b->be->sum(b->be, b->sum, b->pair_loss, b->pairs);
-        sm_net_backward(b->net, 2 * b->pairs, b->step, 11);
         b->be->adam(b->be, sm_net_params(b->net), m, v, sm_net_grads(b->net), b->step, (float)b1, (float)b2, 1e-8f, 0, b->P);
         b->be->download(b->be, &loss, b->sum, sizeof loss);
         test_near(loss / (float)b->pairs, losses[t - 1], 1e-4 * (double)losses[t - 1]);

@@ -109,6 +109,8 @@ refused() {
             die $_->{name} unless "@{$_->{first}}" eq "@{$o->{first}}"; $same++ } die unless $same > 8' "$t/a" "$t/b"
     siam-image-train -q --images set --init features.st --widen 2 --batch 24 --epochs 1 -o "$t/wide.st"
     siam-inspect "$t/wide.st" | grep network | grep -q 'conv 8'
+    siam-image-train -q --images set --init features.st --dropout 0.3 --batch 24 --epochs 1 -o "$t/drop.st"
+    siam-inspect "$t/drop.st" --json | grep -q 'dropout 0.3.nlinear 12'
 }
 
 @test "--grow makes the network larger" {
