@@ -80,6 +80,19 @@ static void forward_task(void *arg, size_t task, int worker)
     p->simd->bn_apply(b.picked, C, b.picked, p->of.mean, p->of.scale, p->beta, NULL, p->act, b.n, C);
 }
 
+/* y = act(scale (picked x - mean) + beta); at: room for the pixels of a window. */
+static void pool_normalised(kn_cpu *cpu, float *y, const float *mean, const float *scale, float *at, const float *x,
+                            const float *gamma, const float *beta, kn_act act, const kn_window *win, size_t N)
+{
+    bn_pool p = bn_pool_of(cpu, x, gamma, act, win);
+    p.y = y;
+    p.beta = beta;
+    p.of.mean = mean;
+    p.of.scale = scale;
+    p.at = (size_t *)(void *)at;
+    kn_parallel(cpu->pool, N * p.bands, forward_task, &p);
+}
+
 static void bn_pool_forward(kn_backend *be, float *y, float *mean, float *rstd, float *running_mean,
                             float *running_var, const float *x, const float *gamma, const float *beta, float momentum,
                             kn_act act, const kn_window *win, size_t N)
@@ -90,13 +103,7 @@ static void bn_pool_forward(kn_backend *be, float *y, float *mean, float *rstd, 
     if (!room || M == 0 || C == 0)
         return;
     kn_bn_statistics(cpu, mean, rstd, running_mean, running_var, scale, scale + C, x, gamma, momentum, M, C);
-    bn_pool p = bn_pool_of(cpu, x, gamma, act, win);
-    p.y = y;
-    p.beta = beta;
-    p.of.mean = mean;
-    p.of.scale = scale;
-    p.at = (size_t *)(void *)room;
-    kn_parallel(cpu->pool, N * p.bands, forward_task, &p);
+    pool_normalised(cpu, y, mean, scale, room, x, gamma, beta, act, win, N);
 }
 
 static void bn_pool_infer(kn_backend *be, float *y, const float *running_mean, const float *running_var,
@@ -110,13 +117,7 @@ static void bn_pool_infer(kn_backend *be, float *y, const float *running_mean, c
         return;
     for (size_t c = 0; c < C; c++)
         scale[c] = gamma[c] / sqrtf(running_var[c] + KN_EPS_BN);
-    bn_pool p = bn_pool_of(cpu, x, gamma, act, win);
-    p.y = y;
-    p.beta = beta;
-    p.of.mean = running_mean;
-    p.of.scale = scale;
-    p.at = (size_t *)(void *)room;
-    kn_parallel(cpu->pool, N * p.bands, forward_task, &p);
+    pool_normalised(cpu, y, running_mean, scale, room, x, gamma, beta, act, win, N);
 }
 
 /* ---- backward ------------------------------------------------------------------------ */
