@@ -639,56 +639,66 @@ static void a_convolution_does_not_see_its_neighbours(void **state)
         }
 }
 
+enum { NAN_WIDTH = 37 };
+
+/* On each filling, a window of four pixels, each of which is the bad one in turn. */
+static void each_bad_pixel(void (*test)(kn_backend *be, const kn_window *win, size_t bad))
+{
+    int count;
+    const filling *f = rig_fillings(&count);
+    const kn_window win = {.H = 2, .W = 2, .C = NAN_WIDTH, .KH = 2, .KW = 2, .stride = 1, .dilation = 1, .P = 1,
+                           .Q = 1};
+    for (int k = 0; k < count; k++)
+        for (size_t bad = 0; bad < 4; bad++)
+            test(f[k].be, &win, bad);
+}
+
+static void largest_with_nan(kn_backend *be, const kn_window *win, size_t bad)
+{
+    float x[4 * NAN_WIDTH] = {0}, y[NAN_WIDTH];
+    for (size_t c = 0; c < NAN_WIDTH; c += 2)
+        x[bad * NAN_WIDTH + c] = NAN;
+    float *image = rig_device(be, x, sizeof x), *most = rig_device(be, NULL, sizeof y);
+    be->maxpool_forward(be, most, image, win, 1);
+    be->download(be, y, most, sizeof y);
+    for (size_t c = 0; c < NAN_WIDTH; c++)
+        assert_int_equal(isnan(y[c]) != 0, c % 2 == 0);
+    be->dealloc(be, image);
+    be->dealloc(be, most);
+}
+
 static void the_largest_is_nan_where_one_is(void **state)
 {
     (void)state;
-    int count;
-    const filling *f = rig_fillings(&count);
-    enum { WIDTH = 37 };
-    for (int k = 0; k < count; k++)
-        for (size_t bad = 0; bad < 4; bad++) {
-            kn_window win = {.H = 2, .W = 2, .C = WIDTH, .KH = 2, .KW = 2, .stride = 1, .dilation = 1, .P = 1, .Q = 1};
-            float x[4 * WIDTH] = {0}, y[WIDTH];
-            for (size_t c = 0; c < WIDTH; c += 2)
-                x[bad * WIDTH + c] = NAN;
-            float *image = rig_device(f[k].be, x, sizeof x), *most = rig_device(f[k].be, NULL, sizeof y);
-            f[k].be->maxpool_forward(f[k].be, most, image, &win, 1);
-            f[k].be->download(f[k].be, y, most, sizeof y);
-            for (size_t c = 0; c < WIDTH; c++)
-                assert_int_equal(isnan(y[c]) != 0, c % 2 == 0);
-            f[k].be->dealloc(f[k].be, image);
-            f[k].be->dealloc(f[k].be, most);
-        }
+    each_bad_pixel(largest_with_nan);
 }
 
 /* With the largest picked, and the smallest. */
+static void picked_with_nan(kn_backend *be, const kn_window *win, size_t bad)
+{
+    float x[4 * NAN_WIDTH] = {0}, gamma[NAN_WIDTH], one[NAN_WIDTH], y[NAN_WIDTH];
+    for (size_t c = 0; c < NAN_WIDTH; c++) {
+        x[bad * NAN_WIDTH + c] = c % 2 ? 1 : NAN;
+        gamma[c] = c % 3 ? -1 : 1;
+        one[c] = 1;
+    }
+    float *all[] = {rig_device(be, NULL, sizeof y), rig_device(be, one, sizeof one), rig_device(be, x, sizeof x),
+                    rig_device(be, gamma, sizeof gamma)};
+    be->bn_pool_infer(be, all[0], all[1], all[1], all[2], all[3], all[1], KN_ACT_RELU, win, 1);
+    be->download(be, y, all[0], sizeof y);
+    for (size_t c = 0; c < NAN_WIDTH; c++)
+        if (c % 2 == 0)
+            assert_true(isnan(y[c]));
+        else
+            test_near(y[c], c % 3 ? 2 : 1, 1e-5); /* gamma (p - 1) + 1 */
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        be->dealloc(be, all[i]);
+}
+
 static void a_nan_is_picked(void **state)
 {
     (void)state;
-    int count;
-    const filling *f = rig_fillings(&count);
-    enum { WIDTH = 37 };
-    for (int k = 0; k < count; k++)
-        for (size_t bad = 0; bad < 4; bad++) {
-            kn_window win = {.H = 2, .W = 2, .C = WIDTH, .KH = 2, .KW = 2, .stride = 1, .dilation = 1, .P = 1, .Q = 1};
-            float x[4 * WIDTH] = {0}, gamma[WIDTH], one[WIDTH], y[WIDTH];
-            for (size_t c = 0; c < WIDTH; c++) {
-                x[bad * WIDTH + c] = c % 2 ? 1 : NAN;
-                gamma[c] = c % 3 ? -1 : 1;
-                one[c] = 1;
-            }
-            float *all[] = {rig_device(f[k].be, NULL, sizeof y), rig_device(f[k].be, one, sizeof one),
-                            rig_device(f[k].be, x, sizeof x), rig_device(f[k].be, gamma, sizeof gamma)};
-            f[k].be->bn_pool_infer(f[k].be, all[0], all[1], all[1], all[2], all[3], all[1], KN_ACT_RELU, &win, 1);
-            f[k].be->download(f[k].be, y, all[0], sizeof y);
-            for (size_t c = 0; c < WIDTH; c++)
-                if (c % 2 == 0)
-                    assert_true(isnan(y[c]));
-                else
-                    test_near(y[c], c % 3 ? 2 : 1, 1e-5); /* gamma (p - 1) + 1 */
-            for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-                f[k].be->dealloc(f[k].be, all[i]);
-        }
+    each_bad_pixel(picked_with_nan);
 }
 
 int main(void)

@@ -14,8 +14,8 @@ typedef struct bn {
     const kn_simd *simd;
     float *y, *dx, *dres;
     const float *dy, *x, *out, *res;
-    const float *mean, *scale, *beta;
-    kn_bn_slopes of;
+    const float *beta;
+    kn_bn_slopes of; /* forward: mean and scale */
     float *part[2]; /* [blocks, C]: sums of each block of rows */
     kn_act act;
     size_t N, C, ldy, panels, block; /* ldy: of y, or of dy and out; block: rows of a block of the first round */
@@ -43,7 +43,7 @@ static void apply_task(void *arg, size_t task, int worker)
     (void)worker;
     const bn *p = arg;
     size_t rows = kn_block_rows(p->C), n = task * rows, i = n * p->C;
-    p->simd->bn_apply(p->y + n * p->ldy, p->ldy, p->x + i, p->mean, p->scale, p->beta, p->res ? p->res + i : NULL,
+    p->simd->bn_apply(p->y + n * p->ldy, p->ldy, p->x + i, p->of.mean, p->of.scale, p->beta, p->res ? p->res + i : NULL,
                       p->act, kn_min(rows, p->N - n), p->C);
 }
 
@@ -90,8 +90,8 @@ static void bn_forward(kn_backend *be, float *y, size_t ldy, float *mean, float 
     if (!scale || N == 0 || C == 0)
         return;
     kn_bn_statistics(cpu, mean, rstd, running_mean, running_var, scale, scale + C, x, gamma, momentum, N, C);
-    bn p = {.simd = cpu->simd, .y = y, .x = x, .res = res, .mean = mean, .scale = scale, .beta = beta, .act = act,
-            .N = N, .C = C, .ldy = ldy};
+    bn p = {.simd = cpu->simd, .y = y, .x = x, .res = res, .of = {.mean = mean, .scale = scale}, .beta = beta,
+            .act = act, .N = N, .C = C, .ldy = ldy};
     apply(cpu, &p);
 }
 
@@ -105,7 +105,7 @@ static void bn_infer(kn_backend *be, float *y, size_t ldy, const float *running_
         return;
     for (size_t c = 0; c < C; c++)
         scale[c] = gamma[c] / sqrtf(running_var[c] + KN_EPS_BN);
-    bn p = {.simd = cpu->simd, .y = y, .x = x, .res = res, .mean = running_mean, .scale = scale, .beta = beta,
+    bn p = {.simd = cpu->simd, .y = y, .x = x, .res = res, .of = {.mean = running_mean, .scale = scale}, .beta = beta,
             .act = act, .N = N, .C = C, .ldy = ldy};
     apply(cpu, &p);
 }
@@ -117,7 +117,7 @@ static void sums_task(void *arg, size_t task, int worker)
     size_t b = task / p->panels, n = b * p->block, c = task % p->panels * COLUMNS, o = n * p->ldy + c;
     const float *out = p->act == KN_ACT_NONE ? NULL : p->out + o;
     p->simd->bn_sums(p->part[0] + b * p->C + c, p->part[1] + b * p->C + c, p->dy + o, out, p->ldy, p->x + n * p->C + c,
-                     p->C, p->mean + c, p->act, kn_min(p->block, p->N - n), kn_min(COLUMNS, p->C - c));
+                     p->C, p->of.mean + c, p->act, kn_min(p->block, p->N - n), kn_min(COLUMNS, p->C - c));
 }
 
 static void gradient_task(void *arg, size_t task, int worker)
@@ -126,7 +126,7 @@ static void gradient_task(void *arg, size_t task, int worker)
     const bn *p = arg;
     size_t rows = kn_block_rows(p->C), n = task * rows, i = n * p->C, o = n * p->ldy;
     const float *out = p->act == KN_ACT_NONE ? NULL : p->out + o;
-    p->simd->bn_gradient(p->dx + i, p->dres ? p->dres + i : NULL, p->dy + o, out, p->ldy, p->x + i, p->mean,
+    p->simd->bn_gradient(p->dx + i, p->dres ? p->dres + i : NULL, p->dy + o, out, p->ldy, p->x + i, p->of.mean,
                          p->of.scale, p->of.mean_g, p->of.slope, p->act, kn_min(rows, p->N - n), p->C, p->acc,
                          p->acc_res);
 }
@@ -157,7 +157,7 @@ static void bn_backward(kn_backend *be, float *dx, float *dres, float *dgamma, f
     if (!room || C == 0)
         return;
     float *sum_gd = room + blocks * C;
-    bn p = {.simd = cpu->simd, .dx = dx, .dres = dres, .dy = dy, .x = x, .out = y, .mean = mean,
+    bn p = {.simd = cpu->simd, .dx = dx, .dres = dres, .dy = dy, .x = x, .out = y, .of.mean = mean,
             .part = {room, sum_gd}, .act = act, .N = N, .C = C, .ldy = ldy, .panels = kn_ceil_div(C, COLUMNS),
             .block = block, .acc = acc, .acc_res = acc_res};
     kn_parallel(cpu->pool, blocks * p.panels, sums_task, &p);

@@ -14,8 +14,8 @@ typedef struct twins {
     const kn_block *block;
     size_t blocks;
     float *loss, *d;
-    const float *y, *mean, *scale, *beta;
-    kn_bn_slopes of;
+    const float *y, *beta;
+    kn_bn_slopes of; /* mean and scale at first, all once the sums are there */
     float *part[2]; /* [2 a task, D]: sums of g and of g (x - mean) */
     float *rooms;   /* z and dz of each worker */
     kn_distance kind;
@@ -43,7 +43,7 @@ static few compare(const twins *p, size_t task, int worker)
     size_t c = 0;
     for (const kn_block *b = p->block; b < p->block + p->blocks; c += b++->C)
         for (size_t side = 0; side < 2; side++)
-            p->simd->bn_apply(f.z + side * f.n * p->D + c, p->D, x_of(p, b, &f, side), p->mean + c, p->scale + c,
+            p->simd->bn_apply(f.z + side * f.n * p->D + c, p->D, x_of(p, b, &f, side), p->of.mean + c, p->of.scale + c,
                               p->beta + c, NULL, KN_ACT_NONE, f.n, b->C);
     p->simd->pair_loss(p->loss + f.i, p->d + f.i, f.dz, f.z, p->y + f.i, p->kind, p->loss_kind, p->margin,
                        1 / (float)p->B, 0, f.n, f.n, p->D);
@@ -59,7 +59,7 @@ static void sums_task(void *arg, size_t task, int worker)
         for (size_t side = 0; side < 2; side++) {
             size_t at = (2 * task + side) * p->D + c;
             p->simd->bn_sums(p->part[0] + at, p->part[1] + at, f.dz + side * f.n * p->D + c, NULL, p->D,
-                             x_of(p, b, &f, side), b->C, p->mean + c, KN_ACT_NONE, f.n, b->C);
+                             x_of(p, b, &f, side), b->C, p->of.mean + c, KN_ACT_NONE, f.n, b->C);
         }
 }
 
@@ -71,7 +71,7 @@ static void gradient_task(void *arg, size_t task, int worker)
     for (const kn_block *b = p->block; b < p->block + p->blocks; c += b++->C)
         for (size_t side = 0; side < 2; side++)
             p->simd->bn_gradient(b->dx + (side * p->B + f.i) * b->C, NULL, f.dz + side * f.n * p->D + c, NULL, p->D,
-                                 x_of(p, b, &f, side), p->mean + c, p->of.scale + c, p->of.mean_g + c,
+                                 x_of(p, b, &f, side), p->of.mean + c, p->of.scale + c, p->of.mean_g + c,
                                  p->of.slope + c, KN_ACT_NONE, f.n, b->C, b->acc, 0);
 }
 
@@ -101,8 +101,8 @@ static void bn_pair_loss(kn_backend *be, float *loss, float *d, float *dgamma, f
         return;
     }
     float *mean = saved, *rstd = saved + D, *scale = room, *sums = room + 4 * D, *rooms = sums + 2 * parts * D;
-    twins p = {.simd = cpu->simd, .block = block, .blocks = blocks, .loss = loss, .d = d, .y = y, .mean = mean,
-               .scale = scale, .beta = beta, .part = {sums, sums + parts * D}, .rooms = rooms, .kind = kind,
+    twins p = {.simd = cpu->simd, .block = block, .blocks = blocks, .loss = loss, .d = d, .y = y, .beta = beta,
+               .of = {.mean = mean, .scale = scale}, .part = {sums, sums + parts * D}, .rooms = rooms, .kind = kind,
                .loss_kind = loss_kind, .margin = margin, .B = B, .D = D, .pairs = pairs};
     size_t c = 0;
     for (size_t k = 0; k < blocks; c += block[k++].C)
