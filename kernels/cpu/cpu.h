@@ -92,6 +92,19 @@ static inline size_t kn_tap_floats(const kn_cpu *cpu, const kn_window *win)
     return (size_t)kn_pool_threads(cpu->pool) * win->KH * win->KW * (sizeof(size_t) / sizeof(float));
 }
 
+/* ---- winograd.c, for conv.c -------------------------------------------------------- */
+
+/* A convolution of this shape, its gradients too, is faster by Winograd's method.
+ * Told by one image and the channels: not by how many images there are. */
+bool kn_winograd_pays(const kn_window *win, size_t O);
+/* y[N,P,Q,O] = act((acc ? y : 0) + x w + bias); acc only without act. turned: w is
+ * [C,3,3,O], read from its last tap to the first. */
+void kn_winograd_forward(kn_cpu *cpu, float *y, const float *x, const float *w, const float *bias, kn_act act,
+                         const kn_window *win, size_t N, size_t O, bool turned, int acc);
+/* dw[O,3,3,C] = sum over N > 0 images of dy x. */
+void kn_winograd_weights(kn_cpu *cpu, float *dw, const float *dy, const float *x, const kn_window *win, size_t N,
+                         size_t O);
+
 /* ---- batchnorm.c, for what is fused with it ---------------------------------------- */
 
 /* Floats of room that the statistics of bn_forward need. */

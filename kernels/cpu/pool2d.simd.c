@@ -5,29 +5,6 @@
 
 typedef int ivec __attribute__((vector_size(4 * KN_LANES)));
 
-/* m < V of them at the end of the channels, else V. */
-KN_INLINE vec load_n(const float *p, size_t m)
-{
-    if (m == V)
-        return load(p);
-    float x[V] = {0};
-    for (size_t i = 0; i < m; i++)
-        x[i] = p[i];
-    return load(x);
-}
-
-KN_INLINE void store_n(float *p, vec x, size_t m)
-{
-    if (m == V) {
-        store(p, x);
-        return;
-    }
-    float y[V];
-    store(y, x);
-    for (size_t i = 0; i < m; i++)
-        p[i] = y[i];
-}
-
 /* a where the mask is set, else b */
 KN_INLINE vec choose(ivec mask, vec a, vec b)
 {

@@ -32,6 +32,10 @@ typedef struct kn_batch {
     size_t N, D;
 } kn_batch;
 
+/* A tile of Winograd's convolution has TILE x TILE results, made from SIDE x SIDE
+ * pixels. */
+enum { KN_WINOGRAD_TILE = 4, KN_WINOGRAD_SIDE = KN_WINOGRAD_TILE + 2 };
+
 /* Of each channel, for the gradient of a batch norm: scale = gamma rstd, mean_g =
  * mean of g, slope = rstd^2 mean of g (x - mean). */
 typedef struct kn_bn_slopes {
@@ -100,6 +104,15 @@ typedef struct kn_conv_rows {
      * table.panel floats more. */                                                                                     \
     F(void, conv_gather, (float *y, size_t ldy, const float *x, const size_t *x_at, size_t M,                          \
                           const kn_segment *segment, size_t segments))                                                 \
+    /* Winograd's transforms (winograd.simd.c), for C channels. Of a tile: v[SIDE SIDE][C], rows ldv apart, from        \
+     * pixels px[SIDE SIDE]; or from gradients px[TILE TILE] of its results; u likewise from weights px[3 3]. */        \
+    F(void, winograd_image, (float *v, size_t ldv, const float *const *px, size_t C))                                  \
+    F(void, winograd_gradient, (float *v, size_t ldv, const float *const *px, size_t C))                               \
+    F(void, winograd_weights, (float *u, size_t ldu, const float *const *px, size_t C))                                \
+    /* y[TILE TILE] = act((acc ? y : 0) + bias + the results); acc only without act */                                 \
+    F(void, winograd_results, (float *const *y, const float *v, size_t ldv, const float *bias, kn_act act, size_t C,   \
+                               int acc))                                                                               \
+    F(void, winograd_weights_gradient, (float *dw, const float *u, size_t ldu, size_t C)) /* dw[3,3,C] */              \
     /* Pools over n windows that are `step` floats apart; pixel t < taps of the first has its channels at x + at[t]. */\
     F(void, maxpool, (float *y, const float *x, size_t step, size_t n, const size_t *at, size_t taps, size_t C))       \
     F(void, maxpool_gradient, (float *dx, const float *dy, const float *x, const float *y, size_t step, size_t n,      \
@@ -183,6 +196,29 @@ KN_INLINE vec load(const float *p)
 KN_INLINE void store(float *p, vec x)
 {
     *(uvec *)p = x;
+}
+
+/* m < V of them, where an array ends, the rest 0; or V. */
+KN_INLINE vec load_n(const float *p, size_t m)
+{
+    if (m == V)
+        return load(p);
+    float x[V] = {0};
+    for (size_t i = 0; i < m; i++)
+        x[i] = p[i];
+    return load(x);
+}
+
+KN_INLINE void store_n(float *p, vec x, size_t m)
+{
+    if (m == V) {
+        store(p, x);
+        return;
+    }
+    float y[V];
+    store(y, x);
+    for (size_t i = 0; i < m; i++)
+        p[i] = y[i];
 }
 
 #endif
