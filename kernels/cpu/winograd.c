@@ -24,6 +24,7 @@ enum {
     CHUNK = 1 << 20,   /* floats of a chunk's transforms */
     FEW = 8,           /* tiles of a task of transforms */
     SUMMED = 128,      /* tiles that a sum reads in one go */
+    LINE = 16,         /* floats of a cache's line */
 };
 
 typedef struct winograd {
@@ -37,13 +38,21 @@ typedef struct winograd {
     bool turned;    /* w is [I,3,3,O], its taps from the last to the first */
     size_t down, across, tiles; /* tiles of an image's side, of all images */
     size_t run;     /* tiles of a task */
+    size_t ldv, ldm; /* floats between positions: of pixels, of results or their gradients */
     size_t first, chunk; /* of the sums of dw: tiles first .. first + chunk */
     float *u, *panels;   /* weights transformed [36][rows][C]; packed for the products */
-    float *v, *m;        /* of a chunk: pixels [36][chunk][I], gradients [36][chunk][O] */
+    float *v, *m;        /* of a chunk: pixels [36][.. ldv][I], gradients [36][.. ldm][O] */
     const float *zeros;  /* of one pixel */
     float *rooms;        /* one a thread */
     size_t room;
 } winograd;
+
+/* Floats between the positions of so many tiles of C channels: an odd number of
+ * lines, so that one pixel's 36 do not meet in the same few sets of a cache. */
+static size_t apart(size_t tiles, size_t C)
+{
+    return (kn_ceil_div(tiles * C, LINE) | 1) * LINE;
+}
 
 static size_t padded(size_t O, const kn_simd *simd)
 {
@@ -62,7 +71,7 @@ bool kn_winograd_pays(const kn_window *win, size_t O)
 
 static bool plan(winograd *g, size_t shared, size_t room)
 {
-    size_t threads = (size_t)kn_pool_threads(g->cpu->pool), spare = kn_ceil_div(g->I > g->O ? g->I : g->O, 16) * 16;
+    size_t threads = (size_t)kn_pool_threads(g->cpu->pool), spare = kn_ceil_div(g->I > g->O ? g->I : g->O, LINE) * LINE;
     float *all = kn_cpu_scratch(g->cpu, shared + spare + threads * (room + spare));
     if (!all)
         return false;
@@ -104,14 +113,51 @@ static void look(const float **at, size_t side, const float *image, size_t row, 
             at[i * side + j] = row + i < H && column + j < W ? image + ((row + i) * W + column + j) * C : outside;
 }
 
-static void image_tile(const winograd *g, float *v, size_t ldv, size_t tile)
+/* Rows of an image are too short, and too many at a time, for the hardware to
+ * guess the next. */
+static void fetch(const float *const *at, size_t pixels, size_t C)
+{
+    for (size_t i = 0; i < pixels; i++)
+        for (size_t c = 0; c < C; c += LINE)
+            __builtin_prefetch(at[i] + c);
+}
+
+static void look_at_image(const winograd *g, const float **at, size_t tile)
 {
     const kn_window *win = g->win;
-    const float *at[POSITIONS];
     place p = place_of(g, tile);
     look(at, SIDE, g->x + p.image * win->H * win->W * g->I, p.row - win->pad, p.column - win->pad, win->H, win->W,
          g->I, g->zeros);
-    g->cpu->simd->winograd_image(v, ldv, at, g->I);
+}
+
+static void look_at_gradient(const winograd *g, const float **at, size_t tile)
+{
+    const kn_window *win = g->win;
+    place p = place_of(g, tile);
+    look(at, TILE, g->dy + p.image * win->P * win->Q * g->O, p.row, p.column, win->P, win->Q, g->O, g->zeros);
+}
+
+/* Tiles first .. first + n to v, one behind the other. */
+static void image_tiles(const winograd *g, float *v, size_t first, size_t n)
+{
+    const float *at[2][POSITIONS];
+    look_at_image(g, at[0], first);
+    for (size_t t = 0; t < n; t++) {
+        look_at_image(g, at[(t + 1) % 2], first + kn_min(t + 1, n - 1));
+        fetch(at[(t + 1) % 2], POSITIONS, g->I);
+        g->cpu->simd->winograd_image(v + t * g->I, g->ldv, at[t % 2], g->I);
+    }
+}
+
+static void gradient_tiles(const winograd *g, float *m, size_t first, size_t n)
+{
+    const float *at[2][TILE * TILE];
+    look_at_gradient(g, at[0], first);
+    for (size_t t = 0; t < n; t++) {
+        look_at_gradient(g, at[(t + 1) % 2], first + kn_min(t + 1, n - 1));
+        fetch(at[(t + 1) % 2], TILE * TILE, g->O);
+        g->cpu->simd->winograd_gradient(m + t * g->O, g->ldm, at[t % 2], g->O);
+    }
 }
 
 /* ---- weights ------------------------------------------------------------------------ */
@@ -153,7 +199,7 @@ static void multiply(const winograd *g, float *m, const float *v, size_t positio
         }
 }
 
-static void results_tile(const winograd *g, float *spare, const float *m, size_t ldm, size_t tile)
+static void results_tile(const winograd *g, float *spare, const float *m, size_t tile)
 {
     const kn_window *win = g->win;
     float *at[TILE * TILE];
@@ -164,21 +210,19 @@ static void results_tile(const winograd *g, float *spare, const float *m, size_t
             bool inside = row < win->P && column < win->Q;
             at[i * TILE + j] = inside ? g->y + ((p.image * win->P + row) * win->Q + column) * g->O : spare;
         }
-    g->cpu->simd->winograd_results(at, m, ldm, g->bias, g->act, g->O, g->acc);
+    g->cpu->simd->winograd_results(at, m, g->ldm, g->bias, g->act, g->O, g->acc);
 }
 
 static void forward_task(void *arg, size_t task, int worker)
 {
     const winograd *g = arg;
     size_t first = task * g->run, n = kn_min(g->run, g->tiles - first);
-    float *v = g->rooms + (size_t)worker * g->room, *m = v + POSITIONS * g->run * g->I;
-    float *spare = m + POSITIONS * g->run * g->O;
-    for (size_t t = 0; t < n; t++)
-        image_tile(g, v + t * g->I, g->run * g->I, first + t);
+    float *v = g->rooms + (size_t)worker * g->room, *m = v + POSITIONS * g->ldv, *spare = m + POSITIONS * g->ldm;
+    image_tiles(g, v, first, n);
     for (size_t i = 0; i < POSITIONS; i++)
-        multiply(g, m + i * g->run * g->O, v + i * g->run * g->I, i, n);
+        multiply(g, m + i * g->ldm, v + i * g->ldv, i, n);
     for (size_t t = 0; t < n; t++)
-        results_tile(g, spare, m + t * g->O, g->run * g->O, first + t);
+        results_tile(g, spare, m + t * g->O, first + t);
 }
 
 void kn_winograd_forward(kn_cpu *cpu, float *y, const float *x, const float *w, const float *bias, kn_act act,
@@ -189,7 +233,9 @@ void kn_winograd_forward(kn_cpu *cpu, float *y, const float *x, const float *w, 
     size_t plain = POSITIONS * g.I * O, panels = POSITIONS * g.I * padded(O, cpu->simd);
     size_t near = NEAR / (POSITIONS * (g.I + O));
     g.run = near < 16 ? 16 : near / 8 * 8;
-    if (!g.tiles || !plan(&g, plain + panels, POSITIONS * g.run * (g.I + O)))
+    g.ldv = apart(g.run, g.I);
+    g.ldm = apart(g.run, O);
+    if (!g.tiles || !plan(&g, plain + panels, POSITIONS * (g.ldv + g.ldm)))
         return;
     g.panels = g.u + plain;
     kn_parallel(cpu->pool, turned ? g.I : O, transform_weights_task, &g);
@@ -203,22 +249,16 @@ static void transform_task(void *arg, size_t task, int worker)
 {
     (void)worker;
     const winograd *g = arg;
-    const kn_window *win = g->win;
-    size_t end = kn_min((task + 1) * FEW, g->chunk);
-    for (size_t t = task * FEW; t < end; t++) {
-        const float *at[TILE * TILE];
-        place p = place_of(g, g->first + t);
-        image_tile(g, g->v + t * g->I, g->chunk * g->I, g->first + t);
-        look(at, TILE, g->dy + p.image * win->P * win->Q * g->O, p.row, p.column, win->P, win->Q, g->O, g->zeros);
-        g->cpu->simd->winograd_gradient(g->m + t * g->O, g->chunk * g->O, at, g->O);
-    }
+    size_t first = task * FEW, n = kn_min(FEW, g->chunk - first);
+    image_tiles(g, g->v + first * g->I, g->first + first, n);
+    gradient_tiles(g, g->m + first * g->O, g->first + first, n);
 }
 
 static void sum_task(void *arg, size_t position, int worker)
 {
     (void)worker;
     const winograd *g = arg;
-    const float *v = g->v + position * g->chunk * g->I, *m = g->m + position * g->chunk * g->O;
+    const float *v = g->v + position * g->ldv, *m = g->m + position * g->ldm;
     size_t at[SUMMED];
     for (size_t t = 0; t < SUMMED; t++)
         at[t] = t * g->I;
@@ -241,12 +281,14 @@ void kn_winograd_weights(kn_cpu *cpu, float *dw, const float *dy, const float *x
     size_t plain = POSITIONS * g.I * O, near = CHUNK / (POSITIONS * (g.I + O)) / SUMMED * SUMMED;
     size_t most = kn_min(near < SUMMED ? SUMMED : near, g.tiles);
     /* conv_weights reads up to a panel behind the last row of v; m is there */
-    if (!g.tiles || !plan(&g, plain + POSITIONS * most * (g.I + O) + KN_GEMM_PANEL, 0))
+    g.ldv = apart(most, g.I);
+    g.ldm = apart(most, O);
+    if (!g.tiles || !plan(&g, plain + POSITIONS * (g.ldv + g.ldm) + KN_GEMM_PANEL, 0))
         return;
     g.v = g.u + plain;
+    g.m = g.v + POSITIONS * g.ldv;
     for (; g.first < g.tiles; g.first += g.chunk) {
         g.chunk = kn_min(most, g.tiles - g.first);
-        g.m = g.v + POSITIONS * g.chunk * g.I;
         kn_parallel(cpu->pool, kn_ceil_div(g.chunk, FEW), transform_task, &g);
         kn_parallel(cpu->pool, POSITIONS, sum_task, &g);
     }
