@@ -13,7 +13,8 @@
  *  - gradient of w: units are cut into at most TASKS parts, each with sums of its
  *    own, which are added in order.
  *
- * Many convolutions with 3x3 weights go to winograd.c.
+ * Where windows of 3x3 (6x6 with a stride of 2, ..) are many, winograd.c has less
+ * to multiply.
  *
  * A convolution whose windows do not overlap and fill the image is one product
  * of matrices. */
@@ -277,7 +278,7 @@ static void conv_forward(kn_backend *be, float *y, const float *x, const float *
                          const kn_window *win, size_t N, size_t O)
 {
     if (kn_winograd_pays(win, O)) {
-        kn_winograd_forward(kn_cpu_of(be), y, x, w, bias, act, win, N, O, false, 0);
+        kn_winograd_forward(kn_cpu_of(be), y, x, w, bias, act, win, N, O);
         return;
     }
     conv c = {.cpu = kn_cpu_of(be), .win = win, .N = N, .O = O, .x = x, .w = w, .bias = bias, .y = y, .act = act};
@@ -384,13 +385,14 @@ static void conv_backward_x(kn_backend *be, float *dx, const float *dy, const fl
         be->gemm(be, dx, dy, w, 0, 0, N * win->P * win->Q, c.K, O, acc);
         return;
     }
+    if (kn_winograd_pays(win, O)) {
+        kn_winograd_backward_x(c.cpu, dx, dy, w, win, N, O, acc);
+        return;
+    }
     kn_window back;
     if (turns_around(&back, win, O)) {
-        if (kn_winograd_pays(&back, win->C))
-            kn_winograd_forward(c.cpu, dx, dy, w, NULL, KN_ACT_NONE, &back, N, win->C, true, acc);
-        else
-            correlate(&(conv){.cpu = c.cpu, .win = &back, .N = N, .O = win->C, .x = dy, .w = w, .y = dx, .acc = acc},
-                      pack_flipped_task);
+        correlate(&(conv){.cpu = c.cpu, .win = &back, .N = N, .O = win->C, .x = dy, .w = w, .y = dx, .acc = acc},
+                  pack_flipped_task);
         return;
     }
     size_t wide = win->KH * win->KW * kn_ceil_div(win->C, c.cpu->simd->panel) * c.cpu->simd->panel;
@@ -458,7 +460,7 @@ static void conv_backward_w(kn_backend *be, float *dw, const float *dy, const fl
         return;
     }
     if (kn_winograd_pays(win, O)) {
-        kn_winograd_weights(c.cpu, dw, dy, x, win, N, O);
+        kn_winograd_backward_w(c.cpu, dw, dy, x, win, N, O);
         return;
     }
     c.gathered = win->KW * win->C < c.cpu->simd->panel;

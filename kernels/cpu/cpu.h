@@ -97,13 +97,14 @@ static inline size_t kn_tap_floats(const kn_cpu *cpu, const kn_window *win)
 /* A convolution of this shape, its gradients too, is faster by Winograd's method.
  * Told by one image and the channels: not by how many images there are. */
 bool kn_winograd_pays(const kn_window *win, size_t O);
-/* y[N,P,Q,O] = act((acc ? y : 0) + x w + bias); acc only without act. turned: w is
- * [C,3,3,O], read from its last tap to the first. */
+/* For such: as the contract's conv_forward, conv_backward_x and, of N > 0 images,
+ * conv_backward_w. */
 void kn_winograd_forward(kn_cpu *cpu, float *y, const float *x, const float *w, const float *bias, kn_act act,
-                         const kn_window *win, size_t N, size_t O, bool turned, int acc);
-/* dw[O,3,3,C] = sum over N > 0 images of dy x. */
-void kn_winograd_weights(kn_cpu *cpu, float *dw, const float *dy, const float *x, const kn_window *win, size_t N,
-                         size_t O);
+                         const kn_window *win, size_t N, size_t O);
+void kn_winograd_backward_x(kn_cpu *cpu, float *dx, const float *dy, const float *w, const kn_window *win, size_t N,
+                            size_t O, int acc);
+void kn_winograd_backward_w(kn_cpu *cpu, float *dw, const float *dy, const float *x, const kn_window *win, size_t N,
+                            size_t O);
 
 /* ---- batchnorm.c, for what is fused with it ---------------------------------------- */
 

@@ -112,7 +112,7 @@ typedef struct kn_conv_rows {
     /* y[TILE TILE] = act((acc ? y : 0) + bias + the results); acc only without act */                                 \
     F(void, winograd_results, (float *const *y, const float *v, size_t ldv, const float *bias, kn_act act, size_t C,   \
                                int acc))                                                                               \
-    F(void, winograd_weights_gradient, (float *dw, const float *u, size_t ldu, size_t C)) /* dw[3,3,C] */              \
+    F(void, winograd_weights_gradient, (float *const *dw, const float *u, size_t ldu, size_t C)) /* dw[3 3] */         \
     /* Pools over n windows that are `step` floats apart; pixel t < taps of the first has its channels at x + at[t]. */\
     F(void, maxpool, (float *y, const float *x, size_t step, size_t n, const size_t *at, size_t taps, size_t C))       \
     F(void, maxpool_gradient, (float *dx, const float *dy, const float *x, const float *y, size_t step, size_t n,      \

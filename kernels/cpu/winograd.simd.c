@@ -170,20 +170,20 @@ void KN_SIMD(winograd_results)(float *const *y, const float *v, size_t ldv, cons
         results(y, v, ldv, bias, act, acc, c, C - c);
 }
 
-KN_INLINE void weights_gradient(float *dw, const float *u, size_t ldu, size_t C, size_t c, size_t m)
+KN_INLINE void weights_gradient(float *const *dw, const float *u, size_t ldu, size_t c, size_t m)
 {
     vec out[TAPS * TAPS];
     gather(out, u + c, ldu, weights_gradient_line, TAPS, m);
     KN_UNROLL
     for (size_t i = 0; i < TAPS * TAPS; i++)
-        store_n(dw + i * C + c, out[i], m);
+        store_n(dw[i] + c, out[i], m);
 }
 
-void KN_SIMD(winograd_weights_gradient)(float *dw, const float *u, size_t ldu, size_t C)
+void KN_SIMD(winograd_weights_gradient)(float *const *dw, const float *u, size_t ldu, size_t C)
 {
     size_t c = 0;
     for (; c + V <= C; c += V)
-        weights_gradient(dw, u, ldu, C, c, V);
+        weights_gradient(dw, u, ldu, c, V);
     if (c < C)
-        weights_gradient(dw, u, ldu, C, c, C - c);
+        weights_gradient(dw, u, ldu, c, C - c);
 }
