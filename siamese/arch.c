@@ -17,6 +17,20 @@
 #define BLOCKS(act) BLOCK("1", act) BLOCK("1", act) BLOCK("1", act) BLOCK("1", act)
 #define PYRAMID(act) BLOCK("1", act) BLOCK("2", act) BLOCK("3", act) BLOCK("4", act)
 
+/* Eight convolutions that halve an image four times too; K. He et al., "Deep
+ * residual learning for image recognition" (2016), with one convolution beside
+ * each connection. */
+#define CONV3(k) "    conv *" k " 3x3 pad 1 nobias; batchnorm; "
+#define RESNET(act)                                                \
+    "    conv *1 5x5/2 pad 2 nobias; batchnorm; " act "\n"         \
+    CONV3("2") "maxpool 2x2\n"                                     \
+    "r1: " act "\n" CONV3("2") "add r1; " act "\n"                 \
+    CONV3("4") "maxpool 2x2\n"                                     \
+    "r2: " act "\n" CONV3("4") "add r2\n"                          \
+    "r3: " act "\n" CONV3("4") "add r3; " act "\n"                 \
+    CONV3("5") "maxpool 2x2\n"                                     \
+    "r4: " act "\n" CONV3("5") "add r4; " act "\n"
+
 static const struct {
     const char *name, *text;
     double dropout; /* when the caller asks for none */
@@ -49,6 +63,8 @@ static const struct {
     {"conv4-elu", BLOCKS("elu"), 0, 64},
     {"pyramid", PYRAMID("relu"), 0, 32},
     {"pyramid-elu", PYRAMID("elu"), 0, 32},
+    {"resnet", RESNET("relu"), 0, 32},
+    {"resnet-elu", RESNET("elu"), 0, 32},
     {"lenet", /* LeCun et al. 1998, with max pools and ReLU */
      "conv 20 5x5; relu; maxpool 2x2\n"
      "conv 50 5x5; relu; maxpool 2x2\n"
@@ -127,7 +143,7 @@ static size_t find_network(size_t *width, const char *name)
         i++;
     if (i == known || !name[n])
         *width = i < known ? networks[i].width : 0;
-    else if (networks[i].width && !kn_parse_i64(&w, kn_str_c(name + n + 1), 1, SM_MAX_WIDTH / 4))
+    else if (networks[i].width && !kn_parse_i64(&w, kn_str_c(name + n + 1), 1, SM_MAX_WIDTH / 5))
         *width = (size_t)w;
     else
         return known;

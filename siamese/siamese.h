@@ -94,7 +94,7 @@ void sm_graph_free(sm_graph *g); /* NULL is allowed */
 /* The text, kn_alloc'd, of a built-in network: "seed" (DESIGN: residual, three
  * layers, concat), its ablations ("mlp2", "mlp3", "residual-post", "residual",
  * "residual-dropout"), "wide" (the default for training), "linear"; on images
- * "conv4" and "pyramid" (with "-elu" and ":WIDTH"), "lenet", "mnist-net",
+ * "conv4", "pyramid" and "resnet" (with "-elu" and ":WIDTH"), "lenet", "mnist-net",
  * "tiny-darknet"; or, when the name has a space or newline or is a file, that text itself. dropout in
  * [0,1): where not 0, that much on the input of every linear but the first. */
 char *sm_arch_text(const char *name_or_text, double dropout, kn_error *err);

@@ -205,7 +205,8 @@ static void built_in_networks_grow(void **state)
         const char *name, *input;
         size_t width;
     } all[] = {{"conv4:5", "input 16x16x1\n", 256}, {"conv4-elu:5", "input 16x16x1\n", 256},
-               {"pyramid:3", "input 17x16x3\n", 816}, {"lenet", "input 16x16x1\n", 256},
+               {"pyramid:3", "input 17x16x3\n", 816}, {"resnet:3", "input 17x16x3\n", 816},
+               {"lenet", "input 16x16x1\n", 256},
                {"tiny-darknet", "input 16x16x3\n", 768}, {"mnist-net", "input 28x28x1\n", 784}, {"mlp3", "", 9},
                {"seed", "", 9}, {"residual-post", "", 9}, {"wide", "", 9}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {

@@ -41,7 +41,7 @@ void image_run_open(image_run *run)
     run->io.augment.flip = run->recipe.mirror;
     run->io.workers = 1; /* a batch takes it less time than a step takes all threads */
     if (!training.arch)
-        training.arch = colour ? "pyramid-elu" : "conv4";
+        training.arch = colour ? "resnet-elu" : "conv4";
 }
 
 /* Those items that have the mark, decoded, with their groups. */

@@ -27,7 +27,7 @@ extern struct image_training_options {
 #define IMAGE_TRAINING_ROWS                                                                                            \
     {"", 0, OPT_FLAG, NULL, NULL, 0, 0, "Network and images"},                                                         \
     {"net", 0, OPT_TEXT, &training.arch, "NET", 0, 0,                                                                  \
-     "conv4, conv4-elu, pyramid, pyramid-elu (each also as NET:WIDTH), lenet, mnist-net, tiny-darknet; a file; or text"}, \
+     "conv4, pyramid, resnet, each also NET-elu, NET:WIDTH, NET-elu:WIDTH; lenet, mnist-net, tiny-darknet; a file; or text"}, \
     {"size", 0, OPT_TEXT, &image_training_options.size, "HxW", 0, 0,                                                   \
      "of the network's images; the first image's, at most 32 grey or 64 in colour"},                                    \
     {"minutes", 0, OPT_REAL, &image_training_options.minutes, "M", 0, 1e5,                                             \
