@@ -20,10 +20,11 @@ int sm_augment_check(const sm_augment *a, kn_error *err)
 
 /* ---- which change ------------------------------------------------------------------ */
 
-sm_change sm_change_none(const sm_image_input *in)
+sm_change sm_change_view(const sm_image_input *in, double size, bool mirror)
 {
-    return (sm_change){.row = {1, 0, (float)(in->h - 1) / 2}, .col = {0, 1, (float)(in->w - 1) / 2},
-                       .scale = {1, 1, 1}};
+    float step = (float)(1 / size);
+    return (sm_change){.row = {step, 0, (float)(in->h - 1) / 2},
+                       .col = {0, mirror ? -step : step, (float)(in->w - 1) / 2}, .scale = {1, 1, 1}};
 }
 
 /* Uniform in [-1,1). */
@@ -41,7 +42,7 @@ sm_change sm_augment_draw(const sm_augment *a, const sm_image_input *in, uint64_
     const double pi = 3.14159265358979323846;
     kn_rng rng = kn_rng_new(seed, KN_STREAM_AUGMENT, row);
     rng.next = step * DRAWS;
-    sm_change c = sm_change_none(in);
+    sm_change c = sm_change_view(in, 1, false);
     double angle = a->rotate * either_side(&rng) * pi / 180, size = exp(log1p(a->zoom) * either_side(&rng));
     double down = a->shift * either_side(&rng) * (double)in->h, across = a->shift * either_side(&rng) * (double)in->w;
     double side = kn_rng_u32(&rng) >> 31 && a->flip ? -1 : 1;
@@ -157,7 +158,7 @@ static void warp(float *x, const float *image, const sm_image_input *in, const s
 
 static bool moves_nothing(const sm_change *change, const sm_image_input *in)
 {
-    sm_change none = sm_change_none(in);
+    sm_change none = sm_change_view(in, 1, false);
     bool same = true;
     for (int i = 0; i < 3; i++)
         same = same && change->row[i] == none.row[i] && change->col[i] == none.col[i];

@@ -17,7 +17,9 @@ extern "C" {
 
 typedef struct sm_image_recipe {
     sm_image_input input;
-    bool mirror;            /* an output is the mean of the image's and its mirror image's */
+    double zoom;            /* an output is the mean of the image's, and with a zoom of those of the image so much
+                             * larger and smaller; .. */
+    bool mirror;            /* .. and of the mirror images of all these */
     size_t classes;
     char **class_name;      /* [classes], owned; of a model that tells classes */
     double score_mean, score_std; /* score = mean + std * output; of a model that tells scores */

@@ -3,23 +3,37 @@
 
 #include <math.h>
 
-enum { ROWS = 256 }; /* prepared at a time */
+enum { ROWS = 256 /* prepared at a time */, SIZES = 3 };
+
+/* The ways an image is looked at: view[2 SIZES]. Returns how many. */
+static size_t views_of(sm_change *view, const sm_image_recipe *r)
+{
+    const double size[SIZES] = {1, 1 + r->zoom, 1 / (1 + r->zoom)};
+    size_t n = 0;
+    for (size_t i = 0; i < (r->zoom > 0 ? SIZES : 1); i++)
+        for (int mirror = 0; mirror <= r->mirror; mirror++)
+            view[n++] = sm_change_view(&r->input, size[i], mirror);
+    return n;
+}
 
 int sm_image_outputs(sm_encoder *e, float *z, const sm_pixels *p, const sm_image_recipe *r, kn_error *err)
 {
     size_t D = r->input.h * r->input.w * r->input.c, E = sm_encoder_width(e);
-    float *x = kn_alloc(ROWS, D * sizeof *x, err), *other = x ? kn_alloc(ROWS, E * sizeof *other, err) : NULL;
+    float *x = kn_alloc(ROWS + 1, D * sizeof *x, err), *other = x ? kn_alloc(ROWS, E * sizeof *other, err) : NULL;
+    sm_change view[2 * SIZES];
+    size_t views = views_of(view, r);
     int rc = other ? 0 : -1;
     for (size_t at = 0; !rc && at < p->n; at += ROWS) {
         size_t rows = p->n - at < ROWS ? p->n - at : ROWS;
-        sm_pixels_rows(x, p, &r->input, at, rows, false);
-        rc = sm_encode(e, z + at * E, x, rows, err);
-        if (rc || !r->mirror)
-            continue;
-        sm_pixels_rows(x, p, &r->input, at, rows, true);
-        rc = sm_encode(e, other, x, rows, err);
-        for (size_t i = 0; i < rows * E; i++)
-            z[at * E + i] = (z[at * E + i] + other[i]) / 2;
+        float *sum = z + at * E;
+        for (size_t v = 0; !rc && v < views; v++) {
+            sm_pixels_rows(x, p, &r->input, at, rows, &view[v], x + ROWS * D);
+            rc = sm_encode(e, v ? other : sum, x, rows, err);
+            for (size_t i = 0; v && i < rows * E; i++)
+                sum[i] += other[i];
+        }
+        for (size_t i = 0; !rc && i < rows * E; i++)
+            sum[i] /= (float)views;
     }
     kn_free(x);
     kn_free(other);

@@ -21,9 +21,9 @@ int sm_image_recipe_bytes(kn_buf *out, const sm_image_recipe *r, kn_error *err)
     json_t *names = json_array();
     for (size_t i = 0; i < r->classes; i++)
         json_array_append_new(names, json_string(r->class_name[i]));
-    json_t *j = json_pack("{ss sI sI sI so so sb so sf sf}", "kind", "images", "height", (json_int_t)in->h, "width",
+    json_t *j = json_pack("{ss sI sI sI so so sf sb so sf sf}", "kind", "images", "height", (json_int_t)in->h, "width",
                           (json_int_t)in->w, "channels", (json_int_t)in->c, "mean", numbers(in->mean, in->c), "std",
-                          numbers(in->std, in->c), "mirror", (int)r->mirror, "classes", names, "score_mean",
+                          numbers(in->std, in->c), "zoom", r->zoom, "mirror", (int)r->mirror, "classes", names, "score_mean",
                           r->score_mean, "score_std", r->score_std);
     char *text = j ? json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
     int rc = text && json_array_size(json_object_get(j, "classes")) == r->classes
@@ -98,6 +98,8 @@ static int check(const sm_image_recipe *r, const sm_model *m, kn_error *err)
                        m->graph->output_width);
     if (sm_image_tells(m) == SM_SCORES && m->graph->output_width != 1)
         return kn_fail(err, "the model gives %zu scores for an image: the file is damaged", m->graph->output_width);
+    if (!(r->zoom >= 0 && r->zoom <= 10))
+        return kn_fail(err, "the model's recipe looks at images at impossible sizes: the file is damaged");
     if (!isfinite(r->score_mean) || !isfinite(r->score_std))
         return kn_fail(err, "the model's recipe has no scale of scores: the file is damaged");
     return 0;
@@ -110,6 +112,7 @@ int sm_image_recipe_read(sm_image_recipe *r, const sm_model *m, kn_error *err)
     const char *kind = json_string_value(json_object_get(j, "kind"));
     int rc = kind && !strcmp(kind, "images") ? 0 : kn_fail(err, "not a model of images");
     if (!rc) {
+        r->zoom = json_number_value(json_object_get(j, "zoom"));
         r->mirror = json_is_true(json_object_get(j, "mirror"));
         r->score_mean = json_number_value(json_object_get(j, "score_mean"));
         r->score_std = json_number_value(json_object_get(j, "score_std"));

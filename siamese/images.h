@@ -50,9 +50,11 @@ typedef struct sm_image_input {
  * exact sums; std is 1 where a channel is constant. */
 sm_image_input sm_pixels_measure(const sm_pixels *p);
 
-/* x[n,h,w,c]: the n rows from `first` on as the network reads them, unchanged or
- * mirrored left to right. p has the size that `in` has. */
-void sm_pixels_rows(float *x, const sm_pixels *p, const sm_image_input *in, size_t first, size_t n, bool mirror);
+/* x[n,h,w,c]: the n rows from `first` on as the network reads them, all changed
+ * alike. p has the size that `in` has; scratch as for sm_change_apply. */
+typedef struct sm_change sm_change;
+void sm_pixels_rows(float *x, const sm_pixels *p, const sm_image_input *in, size_t first, size_t n,
+                    const sm_change *change, float *scratch);
 
 /* ---- augment.c: images changed at random --------------------------------------------- */
 
@@ -73,12 +75,14 @@ int sm_augment_check(const sm_augment *a, kn_error *err) KN_MUST_CHECK; /* the r
  * col[0] y + col[1] x + col[2] of the columns, bilinear between four pixels;
  * beyond the edge the pixels of the edge go on. Colours: scale[c] px/255 + offset[c],
  * kept in [0,1]. */
-typedef struct sm_change {
+struct sm_change {
     float row[3], col[3];
     float scale[3], offset[3];
-} sm_change;
+};
 
-sm_change sm_change_none(const sm_image_input *in);
+/* That many times as large, about the centre; and then mirrored left to right. 1
+ * and false change nothing. */
+sm_change sm_change_view(const sm_image_input *in, double size, bool mirror);
 /* The change of row number `row` of the batch of step `step`. */
 sm_change sm_augment_draw(const sm_augment *a, const sm_image_input *in, uint64_t seed, uint64_t step, uint32_t row);
 /* x[h,w,c] of px[h,w,c]; scratch[h,w,c], which a change of colours alone does not

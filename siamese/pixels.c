@@ -171,24 +171,10 @@ sm_image_input sm_pixels_measure(const sm_pixels *p)
     return in;
 }
 
-/* Rows of pixels in place, from right to left. */
-static void mirror_rows(float *x, size_t rows, size_t w, size_t c)
+void sm_pixels_rows(float *x, const sm_pixels *p, const sm_image_input *in, size_t first, size_t n,
+                    const sm_change *change, float *scratch)
 {
-    for (size_t r = 0; r < rows; r++, x += w * c)
-        for (size_t l = 0, m = w - 1; l < m; l++, m--)
-            for (size_t k = 0; k < c; k++) {
-                float t = x[l * c + k];
-                x[l * c + k] = x[m * c + k];
-                x[m * c + k] = t;
-            }
-}
-
-void sm_pixels_rows(float *x, const sm_pixels *p, const sm_image_input *in, size_t first, size_t n, bool mirror)
-{
-    sm_change none = sm_change_none(in);
     size_t one = p->h * p->w * p->c;
     for (size_t i = 0; i < n; i++)
-        sm_change_apply(x + i * one, p->px + (first + i) * one, in, &none, NULL);
-    if (mirror)
-        mirror_rows(x, n * p->h, p->w, p->c);
+        sm_change_apply(x + i * one, p->px + (first + i) * one, in, change, scratch);
 }

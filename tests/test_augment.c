@@ -146,6 +146,28 @@ static void settings_out_of_range_are_refused(void **state)
     }
 }
 
+/* Brightness 2 x + 3 y, seen at other sizes about the centre and from behind. */
+static void views_are_sizes_and_mirrors(void **state)
+{
+    (void)state;
+    enum { SIDE = 21 };
+    unsigned char px[SIDE * SIDE];
+    float x[SIDE * SIDE], scratch[SIDE * SIDE];
+    const sm_image_input in = {.h = SIDE, .w = SIDE, .c = 1, .std = {1}};
+    const double sizes[] = {1, 1.25, 2, 4};
+    for (int i = 0; i < SIDE * SIDE; i++)
+        px[i] = (unsigned char)(2 * (i % SIDE) + 3 * (i / SIDE));
+    for (int k = 0; k < 8; k++) {
+        double size = sizes[k / 2], side = k % 2 ? -1 : 1, middle = (SIDE - 1) / 2.0;
+        sm_change c = sm_change_view(&in, size, k % 2);
+        sm_change_apply(x, px, &in, &c, scratch);
+        for (int i = 0; i < SIDE * SIDE; i++) {
+            double across = middle + side * (i % SIDE - middle) / size, down = middle + (i / SIDE - middle) / size;
+            test_near((double)x[i] * 255, 2 * across + 3 * down, 1e-3);
+        }
+    }
+}
+
 /* A change that no setting gives, NaN even, reads no pixel outside the image. */
 static void any_map_stays_inside(void **state)
 {
@@ -155,7 +177,7 @@ static void any_map_stays_inside(void **state)
     const float wild[] = {NAN, INFINITY, -INFINITY, 1e30f, -1e30f, 3e9f};
     for (size_t i = 0; i < sizeof wild / sizeof *wild; i++)
         for (int k = 0; k < 3; k++) {
-            sm_change c = sm_change_none(&input);
+            sm_change c = sm_change_view(&input, 1, false);
             c.row[k] = wild[i];
             c.col[(k + 1) % 3] = wild[i];
             sm_change_apply(x, p.px, &input, &c, scratch);
@@ -173,6 +195,7 @@ int main(void)
         cmocka_unit_test(draws_fill_their_ranges),
         cmocka_unit_test(draws_depend_on_seed_step_and_row_alone),
         cmocka_unit_test(settings_out_of_range_are_refused),
+        cmocka_unit_test(views_are_sizes_and_mirrors),
         cmocka_unit_test(any_map_stays_inside),
     };
     return cmocka_run_group_tests_name("augment", tests, NULL, NULL);

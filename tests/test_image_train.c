@@ -323,12 +323,28 @@ static void a_recipe_comes_back(void **state)
     assert_int_equal(sm_image_outputs(e, z, &single, &r, &err), 0);
     for (int c = 0; c < CLASSES; c++)
         test_near((double)both[c], ((double)one[c] + (double)z[c]) / 2, 1e-6);
+    r.zoom = 0.25; /* three sizes, and their mirror images */
+    r.mirror = true;
+    assert_int_equal(sm_image_outputs(e, both, &single, &r, &err), 0);
+    double mean[CLASSES] = {0};
+    for (int i = 0; i < 6; i++) {
+        float x[H * W], scratch[H * W];
+        sm_change view = sm_change_view(&r.input, i / 2 == 0 ? 1 : i / 2 == 1 ? 1.25 : 0.8, i % 2);
+        sm_pixels_rows(x, &single, &r.input, 0, 1, &view, scratch);
+        assert_int_equal(sm_encode(e, z, x, 1, &err), 0);
+        for (int c = 0; c < CLASSES; c++)
+            mean[c] += (double)z[c] / 6;
+    }
+    for (int c = 0; c < CLASSES; c++)
+        test_near((double)both[c], mean[c], 1e-6);
     sm_softmax(one, 1, CLASSES);
     test_near((double)one[0] + (double)one[1] + (double)one[2] + (double)one[3], 1, 1e-6);
     sm_image_recipe_free(&r);
     sm_encoder_free(e);
     static const char *const wrong[] = {"", "{}", "{\"kind\":\"images\"}", "recipe", "{\"kind\":\"images\",\"height\":9,\"width\":8,"
-        "\"channels\":1,\"mean\":[0],\"std\":[1],\"classes\":[\"a\",\"b\",\"c\",\"d\"],\"score_mean\":0,\"score_std\":1}"};
+        "\"channels\":1,\"mean\":[0],\"std\":[1],\"classes\":[\"a\",\"b\",\"c\",\"d\"],\"score_mean\":0,\"score_std\":1}",
+        "{\"kind\":\"images\",\"height\":8,\"width\":8,\"zoom\":-1,\"channels\":1,\"mean\":[0],\"std\":[1],"
+        "\"classes\":[\"a\",\"b\",\"c\",\"d\"],\"score_mean\":0,\"score_std\":1}"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         m->recipe = wrong[i];
         m->recipe_bytes = strlen(wrong[i]);

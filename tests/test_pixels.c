@@ -189,9 +189,10 @@ static void rows_as_the_network_reads_them(void **state)
         size_t w = of[t].w, c = of[t].c, one = 5 * w * c;
         sm_pixels p = test_pixels(6, 5, w, c);
         sm_image_input in = {.h = 5, .w = w, .c = c, .mean = {0.1f, 0.5f, 0.7f}, .std = {0.3f, 0.2f, 0.9f}};
-        float x[2 * 5 * 7 * 3], mirrored[2 * 5 * 7 * 3];
-        sm_pixels_rows(x, &p, &in, 3, 2, false);
-        sm_pixels_rows(mirrored, &p, &in, 3, 2, true);
+        float x[2 * 5 * 7 * 3], mirrored[2 * 5 * 7 * 3], scratch[5 * 7 * 3];
+        sm_change plain = sm_change_view(&in, 1, false), turned = sm_change_view(&in, 1, true);
+        sm_pixels_rows(x, &p, &in, 3, 2, &plain, scratch);
+        sm_pixels_rows(mirrored, &p, &in, 3, 2, &turned, scratch);
         for (size_t i = 0; i < 2 * one; i++) {
             size_t k = i % c, at = i / c % w, row = i / c / w;
             assert_true(x[i] == ((float)p.px[3 * one + i] / 255 - in.mean[k]) / in.std[k]);

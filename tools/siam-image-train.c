@@ -29,7 +29,8 @@ static const tool_option options[] = {
 
 static const tool train = {"siam-image-train", "--images SOURCE [--labels CSV] [--init MODEL] [--minutes M] -o MODEL",
     "Trains a network on images with scores (regression) or classes, from scratch or from the features that\n"
-    "siam-image-pretrain made.",
+    "siam-image-pretrain made. The model judges by the mean of what it says of an image as it is, as much larger\n"
+    "and smaller as --zoom tells, and of the mirror images of these where --flip mirrors.",
     TOOL_OUT | TOOL_THREADS | TOOL_SEED | TOOL_DEVICE | TOOL_JSON, options, 0, 0};
 
 /* What to train on and what to judge by. */
@@ -98,6 +99,7 @@ int main(int argc, char **argv)
     if (widen > 1 && !training_words.init)
         tool_usage("--widen is of the network of --init");
     image_run_open(&run);
+    run.recipe.zoom = run.io.augment.zoom; /* scores gain by it, distances do not */
     if (widen > 1 && sm_net2net_wider_all(training_init(), widen, image_training_options.noise, training.seed, &err))
         tool_die_at(training_words.init, &err);
     training.freeze = (int)freeze;
