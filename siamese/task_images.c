@@ -101,7 +101,9 @@ static int dev_outputs(images_task *t, sm_encoder *e, kn_error *err)
         if (!t->distance)
             return -1;
     }
-    return sm_image_outputs(e, t->z, dev->pixels, t->recipe, err);
+    sm_image_recipe one_size = *t->recipe; /* each epoch: what is best is best at one size too */
+    one_size.zoom = 0;
+    return sm_image_outputs(e, t->z, dev->pixels, &one_size, err);
 }
 
 static int dev_distances(images_task *t, sm_encoder *e, kn_error *err)
