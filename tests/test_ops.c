@@ -315,7 +315,7 @@ static const size_t windows[][7] = {
     {9, 10, 3, 3, 1, 0, 1}, {3, 6, 3, 3, 1, 2, 1}, {14, 16, 6, 6, 2, 0, 1}, {8, 10, 6, 6, 2, 2, 1},
     {28, 30, 3, 3, 1, 1, 1}, {14, 14, 6, 6, 2, 0, 1}, {40, 20, 1, 1, 1, 0, 1}, {33, 70, 2, 2, 2, 0, 1},
 };
-enum { POOL_WINDOWS = 14, CONV_WINDOWS = 22 };
+enum { POOL_WINDOWS = 14, CONV_WINDOWS = 22, BIG_3X3 = 22, BIG_6X6, BIG_1X1, BIG_2X2 };
 
 static kn_window window_of(int index, size_t C)
 {
@@ -546,8 +546,13 @@ static const struct {
     {"bag", {2000, 130, 500}, 1}, {"bag", {7, 300, 900}, 0}, {"batch_loss", {255, 130, 20}, 1},
     {"batch_loss", {130, 300, 2}, 3}, {"batch_loss", {129, 64, 9}, 5}, {"softmax_loss", {900, 130, 0}, 1},
     {"value_loss", {900, 130, 0}, 1},
-    {"bn_pool_forward", {17, 65, 0}, 3 * 21 + 1}, {"bn_pool_backward", {17, 65, 0}, 6 * 21 + 2},
-    {"bn_pool_forward", {17, 33, 0}, 3 * 18 + 2}, {"bn_pool_backward", {17, 33, 0}, 6 * 18 + 5},
+    {"bn_pool_forward", {17, 65, 0}, 3 * BIG_2X2 + 1}, {"bn_pool_backward", {17, 65, 0}, 6 * BIG_2X2 + 2},
+    {"bn_pool_forward", {17, 33, 0}, 3 * BIG_3X3 + 2}, {"bn_pool_backward", {17, 33, 0}, 6 * BIG_3X3 + 5},
+    {"conv_forward", {17, 65, 65}, 3 * BIG_3X3 + 2}, {"conv_backward_x", {17, 65, 65}, 2 * BIG_3X3 + 1},
+    {"conv_backward_w", {17, 65, 65}, BIG_3X3}, {"conv_forward", {17, 65, 65}, 3 * BIG_6X6},
+    {"conv_backward_x", {17, 65, 65}, 2 * BIG_6X6}, {"conv_backward_w", {17, 65, 65}, BIG_6X6},
+    {"conv_forward", {17, 3, 40}, 3 * BIG_2X2 + 1}, {"conv_backward_x", {17, 7, 40}, 2 * BIG_2X2},
+    {"conv_backward_w", {17, 3, 40}, BIG_2X2}, {"conv_forward", {17, 65, 20}, 3 * BIG_1X1},
     {"nearest", {4097, 50, 40}, 0}, {"nearest", {4097, 3, 3}, 3},
 };
 enum { LARGE = sizeof large / sizeof *large };
@@ -622,7 +627,7 @@ static void a_convolution_does_not_see_its_neighbours(void **state)
     (void)state;
     int count;
     const filling *f = rig_fillings(&count);
-    static const int of[] = {0, 4, 9, 11, 18, 19};
+    static const int of[] = {0, 4, 9, 11, 18, 19, BIG_3X3, BIG_6X6};
     for (int k = 0; k < count; k++)
         for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
             kn_window win = window_of(of[i], 19);
