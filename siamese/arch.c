@@ -17,19 +17,13 @@
 #define BLOCKS(act) BLOCK("1", act) BLOCK("1", act) BLOCK("1", act) BLOCK("1", act)
 #define PYRAMID(act) BLOCK("1", act) BLOCK("2", act) BLOCK("3", act) BLOCK("4", act)
 
-/* Eight convolutions that halve an image four times too; K. He et al., "Deep
- * residual learning for image recognition" (2016), with one convolution beside
- * each connection. */
-#define CONV3(k) "    conv *" k " 3x3 pad 1 nobias; batchnorm; "
-#define RESNET(act)                                                \
-    "    conv *1 5x5/2 pad 2 nobias; batchnorm; " act "\n"         \
-    CONV3("2") "maxpool 2x2\n"                                     \
-    "r1: " act "\n" CONV3("2") "add r1; " act "\n"                 \
-    CONV3("4") "maxpool 2x2\n"                                     \
-    "r2: " act "\n" CONV3("4") "add r2\n"                          \
-    "r3: " act "\n" CONV3("4") "add r3; " act "\n"                 \
-    CONV3("5") "maxpool 2x2\n"                                     \
-    "r4: " act "\n" CONV3("5") "add r4; " act "\n"
+/* The pyramid, with one more convolution in its two middle blocks and a connection
+ * around it: K. He et al., "Deep residual learning for image recognition" (2016). */
+#define RESIDUAL_BLOCK(k, name, act)                                    \
+    "    conv *" k " 3x3 pad 1 nobias; batchnorm; maxpool 2x2\n"        \
+    name ": " act "\n"                                                  \
+    "    conv *" k " 3x3 pad 1 nobias; batchnorm; add " name "; " act "\n"
+#define RESNET(act) BLOCK("1", act) RESIDUAL_BLOCK("2", "r1", act) RESIDUAL_BLOCK("3", "r2", act) BLOCK("4", act)
 
 static const struct {
     const char *name, *text;
@@ -143,7 +137,7 @@ static size_t find_network(size_t *width, const char *name)
         i++;
     if (i == known || !name[n])
         *width = i < known ? networks[i].width : 0;
-    else if (networks[i].width && !kn_parse_i64(&w, kn_str_c(name + n + 1), 1, SM_MAX_WIDTH / 5))
+    else if (networks[i].width && !kn_parse_i64(&w, kn_str_c(name + n + 1), 1, SM_MAX_WIDTH / 4))
         *width = (size_t)w;
     else
         return known;

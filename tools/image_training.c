@@ -13,7 +13,7 @@ void image_training_defaults(image_run *run)
     training_words.epochs = 30;
     image_training_options.flip = "auto";
     image_training_options.noise = 0.5;
-    image_training_options.augment = (sm_augment){.rotate = 10, .zoom = 0.15, .shift = 0.06, .colour = 0.15};
+    image_training_options.augment = (sm_augment){.rotate = 10, .zoom = 0.2, .shift = 0.08, .colour = 0.2};
 }
 
 /* With --init the size, and all that makes pixels numbers, is that model's. */

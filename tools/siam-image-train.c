@@ -92,7 +92,8 @@ int main(int argc, char **argv)
     image_training_defaults(&run);
     training_words.loss = "auto";
     training_words.batch = 64; /* sets are small: more steps */
-    training.lr = 1e-3;
+    training.lr = 1.5e-3;
+    image_training_options.dropout = 0.4;
     training.hold_out = 0.1;
     tool_start(&train, argc, argv, &n);
     training_read();
