@@ -56,6 +56,20 @@ KN_INLINE float act_of(float x, kn_act act)
     return x;
 }
 
+/* y[n] = act(y) */
+KN_INLINE void activate(float *y, kn_act act, size_t n)
+{
+    if (act == KN_ACT_RELU) {
+#pragma omp simd
+        for (size_t j = 0; j < n; j++)
+            y[j] = act_of(y[j], KN_ACT_RELU);
+    } else if (act == KN_ACT_ELU) {
+#pragma omp simd
+        for (size_t j = 0; j < n; j++)
+            y[j] = act_of(y[j], KN_ACT_ELU);
+    }
+}
+
 /* dy * act'(x), told from y = act(x) */
 KN_INLINE float act_gradient(float dy, float y, kn_act act)
 {

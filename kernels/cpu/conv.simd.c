@@ -12,19 +12,6 @@ enum { R = KN_LANES == 16 ? 8 : 6, PANEL = 2 * KN_LANES, LINE = 16 };
 
 /* ---- rows = windows times a panel -------------------------------------------------- */
 
-KN_INLINE void activate(float *y, kn_act act, size_t n)
-{
-    if (act == KN_ACT_RELU) {
-#pragma omp simd
-        for (size_t j = 0; j < n; j++)
-            y[j] = act_of(y[j], KN_ACT_RELU);
-    } else if (act == KN_ACT_ELU) {
-#pragma omp simd
-        for (size_t j = 0; j < n; j++)
-            y[j] = act_of(y[j], KN_ACT_ELU);
-    }
-}
-
 /* Row after row, since they may overlap. */
 KN_INLINE void store_rows(const kn_conv_rows *t, const size_t *y_at, vec s[R][2], int rows, int wide)
 {

@@ -132,22 +132,6 @@ KN_INLINE void gather(vec *out, const float *v, size_t ldv, line_map line, size_
     both_sides(out, in, line, to, SIDE);
 }
 
-KN_INLINE vec activate(vec x, kn_act act)
-{
-    float y[V];
-    store(y, x);
-    if (act == KN_ACT_RELU) {
-#pragma omp simd
-        for (int j = 0; j < V; j++)
-            y[j] = act_of(y[j], KN_ACT_RELU);
-    } else if (act == KN_ACT_ELU) {
-#pragma omp simd
-        for (int j = 0; j < V; j++)
-            y[j] = act_of(y[j], KN_ACT_ELU);
-    }
-    return load(y);
-}
-
 KN_INLINE void results(float *const *y, const float *v, size_t ldv, const float *bias, kn_act act, int acc, size_t c,
                        size_t m)
 {
@@ -155,8 +139,8 @@ KN_INLINE void results(float *const *y, const float *v, size_t ldv, const float 
     gather(out, v + c, ldv, result_line, KN_WINOGRAD_TILE, m);
     for (size_t i = 0; i < KN_WINOGRAD_TILE * KN_WINOGRAD_TILE; i++) {
         vec x = out[i] + b;
-        x = act == KN_ACT_NONE ? x : activate(x, act);
         store_n(y[i] + c, acc ? load_n(y[i] + c, m) + x : x, m);
+        activate(y[i] + c, act, m);
     }
 }
 
