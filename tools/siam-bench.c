@@ -25,7 +25,8 @@ static const tool description = {
     "siam-bench", "[options]",
     "Times every op of the tensor core and whole training steps, and prints each\n"
     "beside the limits measured here in the same run: the largest matrix-product\n"
-    "rate and the memory copy rate.",
+    "rate and the memory copy rate. Flops are the plain method's: a convolution that\n"
+    "has fewer to do (kernels/cpu/winograd.c) can be over 100 %.",
     TOOL_THREADS | TOOL_DEVICE | TOOL_JSON, options, 0, 0};
 
 typedef struct limits {
