@@ -58,7 +58,7 @@ int sm_checkpoint_save(sm_state *s, const sm_run_id *id, const char *path, kn_er
     field f[FIELDS];
     ds_tensor t[FIELDS];
     const ds_meta meta[] = {{"format", "siam-checkpoint"}, {"settings", id->settings}, {"network", id->network},
-                            {"train", id->train}, {"dev", id->dev}};
+                            {"train", id->train}, {"dev", id->dev}, {"stage", id->stage}};
     fields_of(f, s);
     for (int i = 0; i < FIELDS; i++)
         t[i] = (ds_tensor){.name = f[i].name, .dtype = f[i].dtype, .ndim = 1, .shape = {f[i].n}, .data = f[i].data,
@@ -70,7 +70,8 @@ static int check_id(const ds_st *st, const sm_run_id *id, kn_error *err)
 {
     const struct {
         const char *key, *want;
-    } same[] = {{"settings", id->settings}, {"network", id->network}, {"train", id->train}, {"dev", id->dev}};
+    } same[] = {{"stage", id->stage}, {"settings", id->settings}, {"network", id->network}, {"train", id->train},
+                {"dev", id->dev}};
     const char *format = ds_st_meta(st, "format");
     if (!format || strcmp(format, "siam-checkpoint"))
         return kn_fail(err, "not a checkpoint: its format is '%.40s', not 'siam-checkpoint'",
@@ -108,6 +109,29 @@ int sm_checkpoint_load(sm_state *s, const sm_run_id *id, const char *path, kn_er
     if (!st)
         return -1;
     int rc = check_id(st, id, err) || read_fields(s, st, err) ? kn_fail_prefix(err, "%s", path) : 1;
+    ds_st_close(st);
+    return rc;
+}
+
+static char *copy_of(const char *s, kn_error *err)
+{
+    size_t n = strlen(s) + 1;
+    char *copy = kn_alloc(n, 1, err);
+    return copy ? memcpy(copy, s, n) : NULL;
+}
+
+int sm_checkpoint_stage(char **network, char **stage, const char *path, kn_error *err)
+{
+    *network = *stage = NULL;
+    if (access(path, F_OK) && errno == ENOENT)
+        return 0;
+    ds_st *st = ds_st_open(path, err);
+    const char *net = st ? ds_st_meta(st, "network") : NULL, *of = st ? ds_st_meta(st, "stage") : NULL;
+    int rc = !st ? -1 : !net || !of ? kn_fail(err, "%s: not a checkpoint", path) : 1;
+    if (rc > 0 && (!(*network = copy_of(net, err)) || !(*stage = copy_of(of, err)))) {
+        kn_free(*network);
+        rc = -1;
+    }
     ds_st_close(st);
     return rc;
 }

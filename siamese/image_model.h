@@ -87,8 +87,8 @@ sm_model *sm_train_images(const sm_image_set *train, const sm_image_set *dev, co
 /* grow.c: the same in stages, within the same budget of epochs or time. Each time
  * the dev score has not risen for some epochs the network grows (sm_net2net_grow
  * with this noise) and training goes on from its best weights at a constant rate;
- * the last third is one stage with o's schedule. Not to be resumed: control's
- * checkpoint is not looked at. */
+ * the last third is one stage with o's schedule. A resumed run goes on in the stage
+ * that it was stopped in. */
 sm_model *sm_train_growing(const sm_image_set *train, const sm_image_set *dev, const sm_image_recipe *recipe,
                            const kn_buf *recipe_bytes, const sm_image_options *io, const sm_train_options *o,
                            double noise, const sm_train_control *control, kn_backend *be, kn_error *err);

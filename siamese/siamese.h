@@ -305,6 +305,7 @@ typedef struct sm_model sm_model;
 typedef struct sm_train_control {
     const char *checkpoint;   /* saved after every epoch; the caller removes it when the model is safe */
     bool resume;              /* start from the checkpoint when the file exists */
+    const char *stage;        /* what came before this run, where it is one of several: kept in the checkpoint */
     const sm_model *init;     /* start from these weights: its network, or the first ops of ours */
     double seconds;           /* not 0: as many epochs as fit, by the time of a few steps, instead of the options' */
     void (*start)(void *arg, const sm_run *run);

@@ -227,7 +227,7 @@ static int make_model(trainer *t, kn_error *err)
     if (task->digest)
         snprintf(m->digest, sizeof m->digest, "%s", task->digest);
     t->id = (sm_run_id){.settings = m->settings, .network = m->graph->text, .train = m->digest,
-                        .dev = task->dev_digest ? task->dev_digest : ""};
+                        .dev = task->dev_digest ? task->dev_digest : "", .stage = t->c->stage ? t->c->stage : ""};
     return 0;
 }
 

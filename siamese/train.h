@@ -95,11 +95,14 @@ void sm_stepper_set(sm_stepper *s, const sm_state *state);
 /* What must be equal for a state to be continued: options, network, data. */
 typedef struct sm_run_id {
     const char *settings, *network, *train, *dev; /* the last two are digests */
+    const char *stage;                            /* sm_train_control's, or "" */
 } sm_run_id;
 
 int sm_checkpoint_save(sm_state *s, const sm_run_id *id, const char *path, kn_error *err);
 /* 1 loaded, 0 there is no such file, -1 it cannot be used. */
 int sm_checkpoint_load(sm_state *s, const sm_run_id *id, const char *path, kn_error *err);
+/* Of a checkpoint: its network and stage, kn_alloc'd. 1, 0 or -1 as above. */
+int sm_checkpoint_stage(char **network, char **stage, const char *path, kn_error *err);
 /* The epochs that the run of a checkpoint was to have; 0 there is no such file, -1. */
 int sm_checkpoint_epochs(const char *path, kn_error *err);
 

@@ -279,9 +279,28 @@ static void grows_when_it_stalls(void **state)
     assert_true(m->graph->params > before->params);
     assert_int_equal(m->graph->output_width, before->output_width);
     assert_int_equal(w.epochs, 18);
+    kn_buf want = bytes_of(m, &err);
+    c.checkpoint = test_path("growing.checkpoint");
+    for (int stop_at = 1; stop_at < 18 * 6; stop_at += 17) { /* in each stage, and between two */
+        remove(c.checkpoint);
+        w = (watch){.stop_at = stop_at};
+        c.resume = false;
+        assert_null(sm_train_growing(&train.set, &dev.set, &r, &recipe_bytes, &io, &o, 0.5, &c, naive, &err));
+        assert_non_null(strstr(err.text, "stopped in epoch"));
+        w.stop_at = 0;
+        c.resume = true;
+        kn_buf got = bytes_of(
+            sm_train_growing(&train.set, &dev.set, &r, &recipe_bytes, &io, &o, 0.5, &c, naive, &err), &err);
+        assert_int_equal(got.n, want.n);
+        assert_memory_equal(got.p, want.p, want.n);
+        kn_buf_free(&got);
+    }
+    sm_model *one_stage = trained(&io, &o, &c, naive, &err);
+    assert_null(one_stage); /* the checkpoint is of a run that grows */
+    assert_non_null(strstr(err.text, "stage was 'grown"));
+    kn_buf_free(&want);
     assert_null(sm_train_growing(&train.set, NULL, &r, &recipe_bytes, &io, &o, 0.5, &c, naive, &err));
     assert_non_null(strstr(err.text, "judge"));
-    sm_model_free(m);
     sm_graph_free(before);
     sm_image_recipe_free(&r);
 }

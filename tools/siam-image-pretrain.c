@@ -114,8 +114,6 @@ int main(int argc, char **argv)
     training_read();
     if (pairs_path && (without_path || tool_given("each") || tool_given("bins")))
         tool_usage("--without, --each and --bins are of classes: --pairs says itself what is like what");
-    if (image_training_options.grow && training_words.resume)
-        tool_usage("a run with --grow cannot be resumed");
     image_run_open(&run);
     run.io.each = (size_t)each;
     if (pairs_path)

@@ -159,7 +159,6 @@ refused() {
     refused 2 "-o MODEL is needed" siam-image-train --images set
     refused 2 "--widen is of the network of --init" siam-image-train --images set --widen 2 -o "$t/no.st"
     refused 2 "--init brings its own" siam-image-train --images set --init features.st --size 8 -o "$t/no.st"
-    refused 2 "cannot be resumed" siam-image-pretrain --images set --grow --resume -o "$t/no.st"
     refused 2 "says itself what is like what" siam-image-pretrain --images set --pairs pairs.txt --each 3 -o "$t/no.st"
     refused 2 "--size is HxW" siam-image-train --images set --size 0x4 -o "$t/no.st"
     refused 2 "" siam-image-train --images set --loss hinge -o "$t/no.st"
