@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-enum { ROWS = 256 /* prepared at a time */, SIZES = 3 };
+enum { SIZES = 3, ROWS = 256, FLOATS = 1 << 22 /* of images, about, and at most ROWS of them, at a time */ };
 
 /* The ways an image is looked at: view[2 SIZES]. Returns how many. */
 static size_t views_of(sm_change *view, const sm_image_recipe *r)
@@ -19,15 +19,16 @@ static size_t views_of(sm_change *view, const sm_image_recipe *r)
 int sm_image_outputs(sm_encoder *e, float *z, const sm_pixels *p, const sm_image_recipe *r, kn_error *err)
 {
     size_t D = r->input.h * r->input.w * r->input.c, E = sm_encoder_width(e);
-    float *x = kn_alloc(ROWS + 1, D * sizeof *x, err), *other = x ? kn_alloc(ROWS, E * sizeof *other, err) : NULL;
+    size_t most = FLOATS / D < ROWS ? FLOATS / D + 1 : ROWS;
+    float *x = kn_alloc(most + 1, D * sizeof *x, err), *other = x ? kn_alloc(most, E * sizeof *other, err) : NULL;
     sm_change view[2 * SIZES];
     size_t views = views_of(view, r);
     int rc = other ? 0 : -1;
-    for (size_t at = 0; !rc && at < p->n; at += ROWS) {
-        size_t rows = p->n - at < ROWS ? p->n - at : ROWS;
+    for (size_t at = 0; !rc && at < p->n; at += most) {
+        size_t rows = p->n - at < most ? p->n - at : most;
         float *sum = z + at * E;
         for (size_t v = 0; !rc && v < views; v++) {
-            sm_pixels_rows(x, p, &r->input, at, rows, &view[v], x + ROWS * D);
+            sm_pixels_rows(x, p, &r->input, at, rows, &view[v], x + most * D);
             rc = sm_encode(e, v ? other : sum, x, rows, err);
             for (size_t i = 0; v && i < rows * E; i++)
                 sum[i] += other[i];
