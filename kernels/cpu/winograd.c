@@ -138,14 +138,31 @@ static void look(size_t *at, const winograd *g, const grid *images, size_t side,
             at[i * side + j] = pixel(images, tile / g->in_image, phase, row + i, column + j);
 }
 
-/* The same as addresses. */
-static void look_at(const float **px, const float *base, const winograd *g, const grid *images, size_t side,
-                    size_t before, size_t tile, size_t phase)
+/* What tiles are read from, and the transform that makes `width` numbers for each
+ * position of them. */
+typedef struct source {
+    const float *base;
+    const grid *images;
+    size_t side, before, width, ld;
+    void (*map)(float *to, size_t ld, const float *const *px, size_t C);
+} source;
+
+static source pixels_of(const winograd *g)
+{
+    return (source){g->in, &g->from, SIDE, g->pad, g->I, g->ldv, g->cpu->simd->winograd_image};
+}
+
+static source gradients_of(const winograd *g)
+{
+    return (source){g->dy, &g->to, TILE, 0, g->O, g->ldm, g->cpu->simd->winograd_gradient};
+}
+
+static void look_at(const float **px, const winograd *g, const source *s, size_t tile, size_t phase)
 {
     size_t at[POSITIONS];
-    look(at, g, images, side, before, tile, phase);
-    for (size_t i = 0; i < side * side; i++)
-        px[i] = at[i] < SIZE_MAX ? base + at[i] : g->zeros;
+    look(at, g, s->images, s->side, s->before, tile, phase);
+    for (size_t i = 0; i < s->side * s->side; i++)
+        px[i] = at[i] < SIZE_MAX ? s->base + at[i] : g->zeros;
 }
 
 /* Rows of an image are too short, and too many at a time, for the hardware to
@@ -157,28 +174,18 @@ static void fetch(const float *const *px, size_t pixels, size_t C)
             __builtin_prefetch(px[i] + c);
 }
 
-/* Tiles first .. first + n of a phase to v, one behind the other. */
-static void image_tiles(const winograd *g, float *v, size_t first, size_t n, size_t phase)
+/* Tiles first .. first + n of all phases to v, one behind the other. */
+static void transform(const winograd *g, float *v, source s, size_t first, size_t n)
 {
     const float *px[2][POSITIONS];
-    look_at(px[0], g->in, g, &g->from, SIDE, g->pad, first, phase);
-    for (size_t t = 0; t < n; t++) {
-        const float **next = px[(t + 1) % 2];
-        look_at(next, g->in, g, &g->from, SIDE, g->pad, first + kn_min(t + 1, n - 1), phase);
-        fetch(next, POSITIONS, g->from.C);
-        g->cpu->simd->winograd_image(v + t * g->I, g->ldv, px[t % 2], g->from.C);
-    }
-}
-
-static void gradient_tiles(const winograd *g, float *m, size_t first, size_t n)
-{
-    const float *px[2][TILE * TILE];
-    look_at(px[0], g->dy, g, &g->to, TILE, 0, first, 0);
-    for (size_t t = 0; t < n; t++) {
-        const float **next = px[(t + 1) % 2];
-        look_at(next, g->dy, g, &g->to, TILE, 0, first + kn_min(t + 1, n - 1), 0);
-        fetch(next, TILE * TILE, g->O);
-        g->cpu->simd->winograd_gradient(m + t * g->O, g->ldm, px[t % 2], g->O);
+    for (size_t phase = 0; phase < phases(s.images); phase++, v += s.images->C) {
+        look_at(px[0], g, &s, first, phase);
+        for (size_t t = 0; t < n; t++) {
+            const float **next = px[(t + 1) % 2];
+            look_at(next, g, &s, first + kn_min(t + 1, n - 1), phase);
+            fetch(next, s.side * s.side, s.images->C);
+            s.map(v + t * s.width, s.ld, px[t % 2], s.images->C);
+        }
     }
 }
 
@@ -246,8 +253,7 @@ static void forward_task(void *arg, size_t task, int worker)
     const winograd *g = arg;
     size_t first = task * g->run, n = kn_min(g->run, g->tiles - first);
     float *v = g->rooms + (size_t)worker * g->room, *m = v + POSITIONS * g->ldv, *spare = m + POSITIONS * g->ldm;
-    for (size_t phase = 0; phase < phases(&g->from); phase++)
-        image_tiles(g, v + phase * g->from.C, first, n, phase);
+    transform(g, v, pixels_of(g), first, n);
     for (size_t i = 0; i < POSITIONS; i++)
         multiply(g, m + i * g->ldm, v + i * g->ldv, i, n);
     for (size_t phase = 0; phase < phases(&g->to); phase++)
@@ -300,9 +306,8 @@ static void transform_task(void *arg, size_t task, int worker)
     (void)worker;
     const winograd *g = arg;
     size_t first = task * FEW, n = kn_min(FEW, g->chunk - first);
-    for (size_t phase = 0; phase < phases(&g->from); phase++)
-        image_tiles(g, g->v + first * g->I + phase * g->from.C, g->first + first, n, phase);
-    gradient_tiles(g, g->m + first * g->O, g->first + first, n);
+    transform(g, g->v + first * g->I, pixels_of(g), g->first + first, n);
+    transform(g, g->m + first * g->O, gradients_of(g), g->first + first, n);
 }
 
 static void sum_task(void *arg, size_t position, int worker)
