@@ -9,7 +9,7 @@
  *
  *  - forward, and the gradient of x (the same with the weights' taps turned
  *    around): tasks are runs of tiles, whose three stages stay in the
- *    second-level cache.
+ *    second-level cache; a phase after the other.
  *  - gradient of w: chunks of tiles; first their transforms, a task some tiles,
  *    then the sums over them, a task a position. Each element has one sum, in
  *    the order of the tiles. */
@@ -147,9 +147,9 @@ typedef struct source {
     void (*map)(float *to, size_t ld, const float *const *px, size_t C);
 } source;
 
-static source pixels_of(const winograd *g)
+static source pixels_of(const winograd *g, size_t width)
 {
-    return (source){g->in, &g->from, SIDE, g->pad, g->I, g->ldv, g->cpu->simd->winograd_image};
+    return (source){g->in, &g->from, SIDE, g->pad, width, g->ldv, g->cpu->simd->winograd_image};
 }
 
 static source gradients_of(const winograd *g)
@@ -174,18 +174,16 @@ static void fetch(const float *const *px, size_t pixels, size_t C)
             __builtin_prefetch(px[i] + c);
 }
 
-/* Tiles first .. first + n of all phases to v, one behind the other. */
-static void transform(const winograd *g, float *v, source s, size_t first, size_t n)
+/* Tiles first .. first + n of a phase to v, one behind the other. */
+static void transform(const winograd *g, float *v, source s, size_t first, size_t n, size_t phase)
 {
     const float *px[2][POSITIONS];
-    for (size_t phase = 0; phase < phases(s.images); phase++, v += s.images->C) {
-        look_at(px[0], g, &s, first, phase);
-        for (size_t t = 0; t < n; t++) {
-            const float **next = px[(t + 1) % 2];
-            look_at(next, g, &s, first + kn_min(t + 1, n - 1), phase);
-            fetch(next, s.side * s.side, s.images->C);
-            s.map(v + t * s.width, s.ld, px[t % 2], s.images->C);
-        }
+    look_at(px[0], g, &s, first, phase);
+    for (size_t t = 0; t < n; t++) {
+        const float **next = px[(t + 1) % 2];
+        look_at(next, g, &s, first + kn_min(t + 1, n - 1), phase);
+        fetch(next, s.side * s.side, s.images->C);
+        s.map(v + t * s.width, s.ld, px[t % 2], s.images->C);
     }
 }
 
@@ -225,17 +223,16 @@ static void pack_task(void *arg, size_t task, int worker)
 
 /* ---- forward ------------------------------------------------------------------------- */
 
-/* m[rows,O] = v[rows,I] times the weights of a position. */
-static void multiply(const winograd *g, float *m, const float *v, size_t position, size_t rows)
+/* m[rows,O] (+)= v[rows,C], a phase of the images, times its weights of a position. */
+static void multiply(const winograd *g, float *m, const float *v, size_t position, size_t rows, size_t phase)
 {
     const kn_simd *simd = g->cpu->simd;
-    const float *panel = g->panels + position * g->I * padded(g->O, simd);
-    for (size_t o = 0; o < g->O; o += simd->panel)
-        for (size_t i = 0; i < g->I; i += PART) {
-            size_t part = kn_min(PART, g->I - i);
-            simd->gemm_panel(m + o, g->O, v + i, g->I, 0, panel, rows, kn_min(simd->panel, g->O - o), part, i > 0);
-            panel += part * simd->panel;
-        }
+    size_t C = g->from.C;
+    const float *panel = g->panels + position * g->I * padded(g->O, simd) + phase * C * simd->panel;
+    for (size_t o = 0; o < g->O; o += simd->panel, panel += g->I * simd->panel)
+        for (size_t i = 0; i < C; i += PART)
+            simd->gemm_panel(m + o, g->O, v + i, C, 0, panel + i * simd->panel, rows, kn_min(simd->panel, g->O - o),
+                             kn_min(PART, C - i), phase + i > 0);
 }
 
 static void results_tile(const winograd *g, float *spare, const float *m, size_t tile, size_t phase)
@@ -253,9 +250,11 @@ static void forward_task(void *arg, size_t task, int worker)
     const winograd *g = arg;
     size_t first = task * g->run, n = kn_min(g->run, g->tiles - first);
     float *v = g->rooms + (size_t)worker * g->room, *m = v + POSITIONS * g->ldv, *spare = m + POSITIONS * g->ldm;
-    transform(g, v, pixels_of(g), first, n);
-    for (size_t i = 0; i < POSITIONS; i++)
-        multiply(g, m + i * g->ldm, v + i * g->ldv, i, n);
+    for (size_t phase = 0; phase < phases(&g->from); phase++) {
+        transform(g, v, pixels_of(g, g->from.C), first, n, phase);
+        for (size_t i = 0; i < POSITIONS; i++)
+            multiply(g, m + i * g->ldm, v + i * g->ldv, i, n, phase);
+    }
     for (size_t phase = 0; phase < phases(&g->to); phase++)
         for (size_t t = 0; t < n; t++)
             results_tile(g, spare, m + t * g->O + phase * g->to.C, first + t, phase);
@@ -264,9 +263,9 @@ static void forward_task(void *arg, size_t task, int worker)
 static void convolve(winograd *g)
 {
     const kn_simd *simd = g->cpu->simd;
-    size_t near = NEAR / (POSITIONS * (g->I + g->O));
+    size_t near = NEAR / (POSITIONS * (g->from.C + g->O));
     g->run = near < 16 ? 16 : near / 8 * 8;
-    g->ldv = apart(g->run, g->I);
+    g->ldv = apart(g->run, g->from.C);
     g->ldm = apart(g->run, g->O);
     if (!g->tiles || !plan(g, POSITIONS * g->I * padded(g->O, simd), POSITIONS * (g->ldv + g->ldm)))
         return;
@@ -306,8 +305,9 @@ static void transform_task(void *arg, size_t task, int worker)
     (void)worker;
     const winograd *g = arg;
     size_t first = task * FEW, n = kn_min(FEW, g->chunk - first);
-    transform(g, g->v + first * g->I, pixels_of(g), g->first + first, n);
-    transform(g, g->m + first * g->O, gradients_of(g), g->first + first, n);
+    for (size_t phase = 0; phase < phases(&g->from); phase++)
+        transform(g, g->v + first * g->I + phase * g->from.C, pixels_of(g, g->I), g->first + first, n, phase);
+    transform(g, g->m + first * g->O, gradients_of(g), g->first + first, n, 0);
 }
 
 static void sum_task(void *arg, size_t position, int worker)
