@@ -20,7 +20,7 @@ static const tool_option options[] = {
     IMAGE_TRAINING_ROWS,
     {"loss", 0, OPT_CHOICE, &training_words.loss, "auto|huber|mse|softmax", 0, 0,
      "what is made small: of scores huber or mse, of classes softmax"},
-    {"dropout", 0, OPT_REAL, &image_training_options.dropout, "P", 0, 0.99, "on the input of the last layer"},
+    {"dropout", 0, OPT_REAL, &image_training_options.dropout, "P", 0, 0.99, "on the input of the last layer; where not given, 0.4 of scores, 0 of classes"},
     {"freeze", 0, OPT_INT, &freeze, "N", 0, 1000, "the first N layers with weights stand still at first"},
     {"freeze-epochs", 0, OPT_INT, &freeze_epochs, "N", 1, 1e6, "for so many epochs"},
     {"widen", 0, OPT_REAL, &widen, "F", 1, 64, "the network of --init F times as wide, but for its last layer (Net2Net)"},
@@ -70,6 +70,8 @@ static size_t choose_target(image_run *run)
     run->io.target = want_scores ? SM_SCORES : SM_CLASSES;
     run->io.balanced = balanced;
     if (want_scores) {
+        if (!tool_given("dropout")) /* a score is learnt for many epochs from few images */
+            image_training_options.dropout = 0.4;
         sm_score_scale(&run->recipe.score_mean, &run->recipe.score_std, p->score, p->pixels.n);
         return 1;
     }
@@ -93,7 +95,6 @@ int main(int argc, char **argv)
     training_words.loss = "auto";
     training_words.batch = 64; /* sets are small: more steps */
     training.lr = 1.5e-3;
-    image_training_options.dropout = 0.4;
     training.hold_out = 0.1;
     tool_start(&train, argc, argv, &n);
     training_read();
